@@ -1,0 +1,6 @@
+"""The compiled core of fast_axolotl."""
+
+
+
+def version() -> str:
+    """The version of the compiled core."""
