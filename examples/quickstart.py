@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stream fine-tuning data in batches, and show what came and how fast.
+
+    python examples/quickstart.py           the sample data, in every format
+    python examples/quickstart.py PATH      your own file, folder or glob
+
+torch is not needed; where it is installed, ``ds.loader()`` gives a DataLoader over the
+same batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+import fast_axolotl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = Path(__file__).parent / "data"
+Batch = dict[str, list[Any]]
+
+
+@dataclass
+class Run:
+    """What one pass over a dataset gave."""
+
+    name: str
+    files: list[str]
+    columns: list[str]
+    rows: int
+    batches: int
+    seconds: float
+    first_rows: list[dict[str, Any]]
+
+    @property
+    def megabytes(self) -> float:
+        """The size of the files as they lie on disk, compressed or not."""
+        return sum(Path(file).stat().st_size for file in self.files) / 1e6
+
+
+def train_step(batch: Batch) -> int:
+    """Stand in for the model; return the number of rows it was shown."""
+    return max((len(values) for values in batch.values()), default=0)
+
+
+def train(name: str, path: str, batch_size: int, show: int) -> Iterator[Run]:
+    """Go once through the data, as a training loop does; yield now and then."""
+    start = time.perf_counter()
+    dataset = fast_axolotl.StreamingDataset(path, batch_size=batch_size)
+    run = Run(name, dataset.files, dataset.columns, 0, 0, 0.0, [])
+    for batch in dataset:
+        run.rows += train_step(batch)
+        run.batches += 1
+        if len(run.first_rows) < show:
+            rows = zip(*batch.values(), strict=True)
+            run.first_rows += [dict(zip(batch, row, strict=True)) for row in rows]
+            del run.first_rows[show:]
+        run.seconds = time.perf_counter() - start
+        yield run
+    run.seconds = time.perf_counter() - start
+    yield run
+
+
+def watch(console: Console, runs: Iterator[Run]) -> Run:
+    """Run to the end and meanwhile say on a terminal how far it is."""
+    columns = [SpinnerColumn(), TextColumn("{task.description}")]
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("reading")
+        shown = 0.0
+        for run in runs:
+            if run.seconds - shown > 0.1:
+                shown = run.seconds
+                text = f"{run.name}: {run.rows:,} rows, {run.rows / shown:,.0f} rows/s"
+                progress.update(task, description=text)
+    return run
+
+
+def print_summary(console: Console, runs: list[Run]) -> None:
+    table = Table(title="What was streamed", title_justify="left")
+    table.add_column("data", overflow="fold")
+    table.add_column("format")
+    table.add_column("columns")
+    for name in ("files", "rows", "batches", "MB", "MB/s"):
+        table.add_column(name, justify="right")
+    for run in runs:
+        kinds = dict.fromkeys(map(fast_axolotl.detect_format, run.files))
+        table.add_row(
+            Text(run.name),
+            ", ".join(".".join(filter(None, kind)) for kind in kinds),
+            Text(", ".join(run.columns)),
+            f"{len(run.files):,}",
+            f"{run.rows:,}",
+            f"{run.batches:,}",
+            f"{run.megabytes:,.3f}",
+            f"{run.megabytes / run.seconds:,.1f}",
+        )
+    console.print(table)
+
+
+def print_first_rows(console: Console, run: Run) -> None:
+    table = Table(
+        title=f"First rows of {run.name}", title_justify="left", show_lines=True
+    )
+    for name in run.columns:
+        table.add_column(Text(name), overflow="fold")
+    for row in run.first_rows:
+        table.add_row(*(Text(shorten(row.get(name))) for name in run.columns))
+    console.print(table)
+
+
+def shorten(value: object, limit: int = 120) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("path", nargs="?", help="a file, folder or glob of your own")
+    parser.add_argument("--batch-size", type=int, default=32, help="rows a batch (32)")
+    parser.add_argument("--rows", type=int, default=3, help="first rows to show (3)")
+    args = parser.parse_args()
+
+    console = Console()
+    if args.path:
+        sources = {args.path: args.path}
+    else:
+        sources = {path.name: str(path) for path in sorted(DATA.iterdir())}
+    try:
+        runs = [
+            watch(console, train(name, path, args.batch_size, args.rows))
+            for name, path in sources.items()
+        ]
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print_summary(console, runs)
+    print_first_rows(console, max(runs, key=lambda run: bool(run.first_rows)))
+    if not args.path:
+        console.print(
+            "These files are tiny, so MB/s says little here: try a PATH of your own."
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the command line prints: JSON, tables, and the progress bar.
+
+rich is imported where it is used: that takes longer than reading a small file, and
+``--json`` needs none of it.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable
+
+    from rich.table import Table
+    from rich.text import Text
+
+Row = dict[str, Any]
+
+JSON_RULE: Final = """\
+With --json, head prints one object a line, schema one object {column: type} and count
+one object {"rows", "files", "seconds"}. What JSON cannot hold becomes a string: bytes as
+base64, dates and times as ISO 8601, durations as PT<seconds>S, decimals and UUIDs as
+their text, and NaN, Infinity and -Infinity as their names.
+"""
+CELL_CHARS: Final = 400  # a longer cell of a table is cut
+COLUMN_CHARS: Final = 14  # columns narrower than this cannot be read
+
+
+# --- JSON -----------------------------------------------------------------------------
+
+
+def to_json(value: object) -> str:
+    """The value as one line of ASCII: right in any locale, lone surrogates included."""
+    import json
+
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):
+        return json.dumps(plain(value), allow_nan=False)
+
+
+def plain(value: object) -> object:
+    """The value with what JSON cannot hold turned into strings, as JSON_RULE says."""
+    import base64
+    import datetime as dt
+    import math
+
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case float():
+            return (
+                "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            )
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple():
+            return [plain(item) for item in value]
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+        case dt.date() | dt.time():  # a datetime is a date
+            return value.isoformat()
+        case dt.timedelta():
+            return _duration(value)
+        case _:
+            return str(value)
+
+
+def _duration(value: dt.timedelta) -> str:
+    sign, value = ("-", -value) if value.days < 0 else ("", value)
+    seconds = value.days * 86_400 + value.seconds
+    fraction = f".{value.microseconds:06}".rstrip("0") if value.microseconds else ""
+    return f"{sign}PT{seconds}{fraction}S"
+
+
+# --- tables ---------------------------------------------------------------------------
+
+
+def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table of short cells."""
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*(_cell(text) for text in row))
+    _print(table)
+
+
+def print_rows(columns: Iterable[str], rows: list[Row]) -> None:
+    """Print rows side by side where the terminal is wide enough, else one by one."""
+    from rich.console import Console
+    from rich.table import Table
+
+    names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
+    if len(names) * COLUMN_CHARS > Console().width:
+        for number, row in enumerate(rows, 1):
+            _print_record(number, row)
+        return
+    table = Table(show_lines=True)
+    for name in names:
+        table.add_column(_cell(name))
+    for row in rows:
+        table.add_row(*(_cell(row.get(name)) for name in names))
+    _print(table)
+
+
+def _print_record(number: int, row: Row) -> None:
+    from rich.table import Table
+
+    table = Table(title=f"row {number}", title_justify="left", show_header=False)
+    for name, value in row.items():
+        table.add_row(_cell(name), _cell(value))
+    _print(table)
+
+
+def _cell(value: object) -> Text:
+    """The value cut short, and what would move the cursor or end the line escaped."""
+    import json
+
+    from rich.text import Text
+
+    if value is None:
+        return Text("null", style="dim")
+    text = plain(value)
+    if not isinstance(text, str):
+        text = json.dumps(text, ensure_ascii=False)
+    if len(text) > CELL_CHARS:
+        text = text[: CELL_CHARS - 1] + "…"
+    return Text(
+        "".join(c if c.isprintable() else repr(c)[1:-1] for c in text), overflow="fold"
+    )
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    # By way of a string: rich has its own idea of what to do about a closed pipe.
+    console = Console()
+    with console.capture() as printed:
+        console.print(table)
+    sys.stdout.write(printed.get())
+
+
+# --- progress -------------------------------------------------------------------------
+
+
+class Progress:
+    """A bar on stderr, shown only to a person and only once the work is long.
+
+    It is called with (rows, bytes read, bytes there are).
+    """
+
+    PATIENCE: Final = 0.7  # seconds
+
+    def __init__(self, *, wanted: bool = True) -> None:
+        """Show nothing yet; never, where not ``wanted`` or stderr is no terminal."""
+        self._wanted = wanted and sys.stderr.isatty()
+        self._start = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __call__(self, rows: int, bytes_read: int, bytes_total: int) -> None:
+        """Report how far the work is."""
+        seconds = time.monotonic() - self._start
+        if not self._wanted or seconds < self.PATIENCE:
+            return
+        if self._bar is None:
+            self._show()
+        self._bar.update(
+            self._task,
+            completed=bytes_read,
+            total=bytes_total,
+            rows=f"{rows:,} rows",
+            speed=f"{bytes_read / 1e6 / seconds:,.0f} MB/s",
+        )
+
+    def _show(self) -> None:
+        from rich import progress
+        from rich.console import Console
+
+        self._bar = progress.Progress(
+            progress.BarColumn(),
+            progress.DownloadColumn(),
+            progress.TextColumn("{task.fields[rows]}"),
+            progress.TextColumn("{task.fields[speed]}"),
+            progress.TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=None, rows="", speed="")
+        self._bar.start()
+
+    def close(self) -> None:
+        """Take the bar away for good, so that what is printed next stands alone."""
+        self._wanted = False
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def __enter__(self) -> Self:
+        """Return itself; leaving the block closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
