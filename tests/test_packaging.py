@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,10 @@ def test_the_version_is_that_of_pyproject(project):
 def test_one_pyarrow_is_asked_for_everywhere(project):
     assert _libarrow.REQUIREMENT in project["project"]["dependencies"]
     assert _libarrow.REQUIREMENT in project["build-system"]["requires"]
+    major = re.search(r">=(\d+)", _libarrow.REQUIREMENT)[1]
+    assert f"{major}00" in _libarrow.LIBRARIES[0]
+    assert f"find_package(PyArrow {major} " in (ROOT / "CMakeLists.txt").read_text()
+    assert f"pyarrow=={major}.0." in (ROOT / "requirements-build.txt").read_text()
 
 
 def test_import_brings_no_heavy_module():
@@ -113,7 +118,9 @@ def test_import_with_another_pyarrow_says_which(tmp_path):
     (tmp_path / "pyarrow" / "__init__.py").touch()
     meta = tmp_path / "pyarrow-19.0.1.dist-info"
     meta.mkdir()
-    (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: pyarrow\nVersion: 19.0.1\n")
+    (meta / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: pyarrow\nVersion: 19.0.1\n"
+    )
     last = import_in(tmp_path).stderr.strip().splitlines()[-1]
     assert "pyarrow 19.0.1" in last
     assert "-m pip install 'pyarrow>=26.0,<26.1'" in last
