@@ -64,11 +64,9 @@ def test_import_brings_no_heavy_module():
 def test_the_stub_is_that_of_the_module(tmp_path):
     pytest.importorskip("nanobind")
     stub = tmp_path / "_core.pyi"
-    subprocess.run(
-        [sys.executable, "-m", "nanobind.stubgen", "-q", "-m", "fast_axolotl._core"]
-        + ["-i", str(PACKAGE.parent), "-o", str(stub)],
-        check=True,
-    )
+    stubgen = ["-m", "nanobind.stubgen", "-q", "-m", "fast_axolotl._core"]
+    places = ["-i", str(PACKAGE.parent), "-o", str(stub)]
+    subprocess.run([sys.executable, *stubgen, *places], check=True)
     committed = (ROOT / "src/fast_axolotl/_core.pyi").read_text()
     assert stub.read_text() == committed, "write it anew with ./dev stubs"
 
