@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line, through processes of its own."""
+
+import base64
+import datetime as dt
+import decimal
+import gzip
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sample_data import maker
+
+COMMAND = [sys.executable, "-m", "fast_axolotl.cli"]
+ROWS = maker.instruction_rows(25)
+
+
+def cli(*args, width=160, **env):
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "COLUMNS": str(width), "PYTHONUTF8": "1", **env},
+    )
+
+
+def output(*args, **kw):
+    done = cli(*args, **kw)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def json_lines(*args, **kw):
+    return [json.loads(line) for line in output(*args, "--json", **kw).splitlines()]
+
+
+def error_line(*args):
+    done = cli(*args)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("fast-axolotl: error: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    maker.write(path, ROWS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_work(tmp_path_factory):
+    """A small file that takes seconds to read: one gzip member, many times over."""
+    path = tmp_path_factory.mktemp("long") / "long.jsonl.gz"
+    member = gzip.compress(
+        b'{"id": 1, "text": "a few words", "n": [1, 2, 3]}\n' * 100_000
+    )
+    path.write_bytes(member * 800)
+    return path
+
+
+# --- head -----------------------------------------------------------------------------
+
+
+def test_head_prints_ten_rows_as_json(rows_file):
+    assert json_lines("head", rows_file) == ROWS[:10]
+
+
+@pytest.mark.parametrize("count", [0, 1, 24, 25, 26])
+@pytest.mark.parametrize("batch_size", [1, 7, 1000])
+def test_head_prints_so_many_rows(rows_file, count, batch_size):
+    args = ["-n", count, "--batch-size", batch_size]
+    assert json_lines("head", rows_file, *args) == ROWS[:count]
+
+
+@pytest.mark.parametrize(
+    "args", [["--columns", "output,id"], ["--columns", "output", "--columns", "id"]]
+)
+def test_head_prints_the_columns_asked_for_in_their_order(rows_file, args):
+    lines = json_lines("head", rows_file, *args)
+    assert [list(line) for line in lines] == [["output", "id"]] * 10
+
+
+def test_head_reads_folders_globs_and_several_paths(tmp_path):
+    maker.write_parts(tmp_path / "parts", ".jsonl", ROWS, 4)
+    for paths in (
+        [tmp_path / "parts"],
+        [tmp_path / "**" / "*.jsonl"],
+        sorted((tmp_path / "parts").iterdir()),
+    ):
+        assert json_lines("head", *paths, "-n", "100") == ROWS
+
+
+def test_head_takes_the_format_that_it_is_told(tmp_path, rows_file):
+    path = tmp_path / "rows.txt"
+    path.write_bytes(rows_file.read_bytes())
+    assert json_lines("head", path, "--format", "jsonl", "-n", "100") == ROWS
+
+
+def test_head_prints_rows_that_have_no_columns(tmp_path):
+    path = tmp_path / "empty.jsonl"
+    path.write_text("{}\n{}\n{}\n")
+    assert json_lines("head", path, "-n", "2") == [{}, {}]
+
+
+def test_head_prints_a_table(rows_file):
+    text = output("head", rows_file, "-n", "3")
+    assert all(name in text for name in ROWS[0])
+    assert ROWS[0]["instruction"] in text
+    assert text.count("├") == 3  # one line under the header, two between rows
+
+
+def test_head_prints_many_columns_one_row_under_another(tmp_path):
+    path = tmp_path / "wide.jsonl"
+    path.write_text(json.dumps({f"column-{i}": f"value-{i}" for i in range(40)}) + "\n")
+    text = output("head", path, width=80)
+    assert "row 1" in text
+    for i in range(40):
+        assert any(
+            f"column-{i} " in line and f"value-{i} " in line for line in text.split("\n")
+        )
+
+
+def test_head_of_a_file_without_rows(tmp_path):
+    path = tmp_path / "header.csv"
+    path.write_text("a,b\n")
+    assert output("head", path) == "no rows; columns: a, b\n"
+    assert json_lines("head", path) == []
+
+
+def test_tables_show_data_as_it_is(tmp_path):
+    """Neither markup nor emoji names nor control characters do anything."""
+    path = tmp_path / "tricky.jsonl"
+    row = {"[b]": "[red]x[/red] :smile: \x1b[31m\r\ud800 é"}
+    path.write_text(json.dumps(row) + "\n")
+    text = output("head", path)
+    assert "[b]" in text
+    assert "[red]x[/red] :smile: \\x1b[31m\\r\\ud800 é" in text
+    assert json_lines("head", path) == [row]
+
+
+def test_tables_are_printed_in_any_encoding(tmp_path):
+    path = tmp_path / "greek.jsonl"
+    path.write_text('{"text": "λίγο"}\n', encoding="utf-8")
+    text = output("head", path, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    assert "\\u03bb" in text
+
+
+def test_what_json_cannot_hold_becomes_a_string(tmp_path):
+    zone = dt.UTC
+    table = pa.table(
+        {
+            "bytes": pa.array([b"\x00\xff"]),
+            "time": pa.array([dt.datetime(2024, 2, 29, 1, 2, 3, 456, zone)]),
+            "date": pa.array([dt.date(1999, 12, 31)]),
+            "clock": pa.array([dt.time(23, 59, 1)]),
+            "long": pa.array(
+                [dt.timedelta(days=1, hours=1, seconds=61, milliseconds=500)]
+            ),
+            "back": pa.array([dt.timedelta(seconds=-2)]),
+            "decimal": pa.array([decimal.Decimal("1.20")]),
+            "floats": pa.array([[float("nan"), float("inf"), float("-inf"), 0.5]]),
+            "map": pa.array([[("k", b"v")]], pa.map_(pa.string(), pa.binary())),
+        }
+    )
+    path = tmp_path / "values.parquet"
+    pq.write_table(table, path)
+    assert json_lines("head", path) == [
+        {
+            "bytes": base64.b64encode(b"\x00\xff").decode(),
+            "time": "2024-02-29T01:02:03.000456+00:00",
+            "date": "1999-12-31",
+            "clock": "23:59:01",
+            "long": "PT90061.5S",
+            "back": "-PT2S",
+            "decimal": "1.20",
+            "floats": ["NaN", "Infinity", "-Infinity", 0.5],
+            "map": [["k", "dg=="]],
+        }
+    ]
+    assert "PT90061.5S" in output("head", path)
+
+
+# --- schema and count -----------------------------------------------------------------
+
+
+def test_schema(rows_file):
+    schema = {
+        "id": "int64",
+        "instruction": "string",
+        "input": "string",
+        "output": "string",
+        "score": "double",
+    }
+    assert json_lines("schema", rows_file) == [schema]
+    assert json_lines("schema", rows_file, "--columns", "score,id") == [
+        {"score": "double", "id": "int64"}
+    ]
+    text = output("schema", rows_file)
+    assert "5 columns, 1 file, jsonl" in text
+    assert "instruction" in text
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".jsonl.zst", ".csv.gz"])
+def test_count(tmp_path, suffix):
+    maker.write_parts(tmp_path / "parts", suffix, ROWS, 3)
+    (told,) = json_lines("count", tmp_path / "parts")
+    assert told.keys() == {"rows", "files", "seconds"}
+    assert (told["rows"], told["files"]) == (25, 3)
+    assert 0 < told["seconds"] < 60
+    assert "25" in output("count", tmp_path / "parts")
+
+
+# --- what goes wrong ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["head", "schema", "count"])
+def test_a_missing_file_is_one_line(tmp_path, verb):
+    assert "nothing.parquet" in error_line(verb, tmp_path / "nothing.parquet")
+
+
+@pytest.mark.parametrize("verb", ["head", "schema", "count"])
+def test_an_unknown_column_names_the_columns_there_are(rows_file, verb):
+    line = error_line(verb, rows_file, "--columns", "id,nothing")
+    assert "nothing" in line
+    assert "instruction" in line
+
+
+def test_an_unknown_format(rows_file):
+    assert "xlsx" in error_line("head", rows_file, "--format", "xlsx")
+
+
+@pytest.mark.parametrize("json_flag", [["--json"], []])
+def test_rows_before_a_bad_row_are_printed(tmp_path, rows_file, json_flag):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(json.dumps({"id": "first"}) + "\n" + '{"id": \n')
+    done = cli("head", path, *json_flag)
+    assert done.returncode == 1
+    assert "first" in done.stdout
+    assert done.stderr.startswith("fast-axolotl: error: ")
+    assert "bad.jsonl" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "bad.jsonl" in error_line("count", path)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [],
+        ["head"],
+        ["tail", "x"],
+        ["head", "x", "-n", "-1"],
+        ["head", "x", "-n", "many"],
+        ["count", "x", "--batch-size", "0"],
+        ["schema", "x", "--nothing"],
+    ],
+)
+def test_a_wrong_call(args):
+    done = cli(*args)
+    assert done.returncode == 2
+    assert "usage: fast-axolotl" in done.stderr
+
+
+def test_help_and_version():
+    import fast_axolotl
+
+    assert output("--version").strip() == fast_axolotl.get_version()
+    assert "jsonl.zst" in output("--help")
+    assert "base64" in output("head", "--help")
+
+
+@pytest.mark.parametrize("json_flag", [["--json"], []])
+def test_a_closed_pipe_ends_it_quietly(tmp_path, json_flag):
+    path = tmp_path / "many.jsonl"
+    path.write_text('{"text": "words and more words"}\n' * 20_000)
+    process = subprocess.Popen(
+        [*COMMAND, "head", path, "-n", "20000", *json_flag],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(60) == 0
+
+
+def test_ctrl_c_ends_it(long_work):
+    process = subprocess.Popen(
+        [*COMMAND, "count", long_work],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # A test run in the background may have passed on that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    with process:
+        time.sleep(1)
+        assert process.poll() is None, "the work has to be longer for this test"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read() == b""
+        assert process.stdout.read() == b""
+
+
+def test_progress_is_shown_on_a_terminal(long_work):
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "count", long_work, "--json"],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        env={**os.environ, "COLUMNS": "120", "TERM": "xterm"},
+    )
+    os.close(theirs)
+    shown = b""
+    with process:
+        while True:
+            try:
+                piece = os.read(ours, 4096)
+            except OSError:  # how a pty says that the other end is closed
+                break
+            if not piece:
+                break
+            shown += piece
+        told = json.loads(process.stdout.read())
+    os.close(ours)
+    assert told["rows"] == 800 * 100_000
+    assert b"rows" in shown
+    assert b"MB/s" in shown
+
+
+def test_json_needs_no_heavy_modules(rows_file):
+    code = (
+        "import sys; from fast_axolotl.cli import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "heavy = {'rich', 'torch', 'datasets', 'pandas', 'numpy', 'pyarrow'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
+    )
+    for verb in ("head", "schema", "count"):
+        command = [sys.executable, "-c", code, verb, rows_file, "--json"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)

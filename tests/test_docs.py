@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every code block in README.md and docs/ runs, on data under the names used there.
+
+The ```python blocks of a page run in order and share one namespace, as one program in a
+folder that holds ``data/``. A block after the line ``<!-- needs torch -->`` is part of
+that program only where torch is installed. Of a ```console block, every ``$`` line runs.
+"""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import pytest
+from sample_data import ROOT, maker
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NEEDS_TORCH = "<!-- needs torch -->\n"
+HAS_TORCH = importlib.util.find_spec("torch") is not None
+
+# Workers are forked, because a started-anew worker would run the whole page again.
+PREAMBLE = "import multiprocessing; multiprocessing.set_start_method('fork');"
+
+
+def blocks(page, language):
+    """Yield (line number of the first line, code, whether torch is needed)."""
+    text = page.read_text(encoding="utf-8")
+    for match in FENCE.finditer(text):
+        if match[1] == language:
+            line = text.count("\n", 0, match.start(2)) + 1
+            yield line, match[2], text.endswith(NEEDS_TORCH, 0, match.start())
+
+
+def program(page, *, torch):
+    """The page's blocks as one program, each line under the number it has there."""
+    lines = []
+    for line, code, needs_torch in blocks(page, "python"):
+        if torch or not needs_torch:
+            lines += [""] * (line - 1 - len(lines)) + code.splitlines()
+    if lines:
+        lines[0] = PREAMBLE
+    return "\n".join(lines)
+
+
+def named(pages):
+    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
+
+
+def pages_with(language, *, torch=False):
+    def wanted(page):
+        return any(needs or not torch for _, _, needs in blocks(page, language))
+
+    return named(page for page in PAGES if wanted(page))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("docs")
+    data = folder / "data"
+    instructions, tokens = maker.instruction_rows(40), maker.token_rows(40)
+    maker.write(data / "train.parquet", tokens)
+    maker.write(data / "chat.jsonl", maker.chat_rows(10))
+    for name in ("train.jsonl", "train.jsonl.zst", "train.csv", "corpus.txt.gz"):
+        maker.write(data / name, instructions)
+    for name in ("train-0.jsonl", "train-1.jsonl", "test.jsonl"):
+        maker.write(data / "splits" / name, instructions)
+    maker.write_parts(data / "parts", ".jsonl", instructions, 3)
+    maker.write_saved_dataset(data / "saved_dataset", instructions)
+    shutil.copy(data / "train.jsonl", data / "export.dat")
+    lines = (data / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (data / "broken.jsonl").write_text(
+        "".join([*lines[:10], '{"id": 10, "instruction": \n', *lines[11:]]),
+        encoding="utf-8",
+    )
+    (data / "semicolons.csv").write_text("id;instruction\n0;Sort the words.\n")
+    (data / "no_header.csv").write_text("0,Sort the words.\n1,Count them.\n")
+    return folder
+
+
+def run_program(page, folder, *, torch):
+    script = folder / f"{page.stem}.py"
+    script.write_text(program(page, torch=torch), encoding="utf-8")
+    warnings = [] if torch else ["-W", "error"]  # those of torch are not ours to mend
+    done = subprocess.run(
+        [sys.executable, *warnings, script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", pages_with("python"))
+def test_python_blocks_run(page, folder):
+    run_program(page, folder, torch=False)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
+@pytest.mark.parametrize("page", pages_with("python", torch=True))
+def test_python_blocks_run_with_torch(page, folder):
+    run_program(page, folder, torch=True)
+
+
+@pytest.mark.parametrize("page", pages_with("console"))
+def test_console_blocks_run(page, folder):
+    command = f"{shlex.quote(sys.executable)} -m fast_axolotl.cli "
+    for _, code, _ in blocks(page, "console"):
+        for line in code.splitlines():
+            assert line.startswith("$ fast-axolotl ")
+            done = subprocess.run(
+                command + line.removeprefix("$ fast-axolotl "),
+                shell=True,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, f"{line}\n{done.stderr}"
+            assert done.stdout
+            assert not done.stderr
+
+
+def test_every_block_is_of_a_known_kind():
+    """A misspelt language would take a block out of the tests without a word."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        kinds = {match[1] for match in FENCE.finditer(text)}
+        assert kinds <= {"python", "console", "bash", "text"}, page
+        assert text.count("```") == 2 * len(FENCE.findall(text)), page

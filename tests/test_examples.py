@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sample data and the quickstart."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from sample_data import ROOT, maker
+
+import fast_axolotl
+
+DATA = ROOT / "examples" / "data"
+
+
+def quickstart(*args):
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / "quickstart.py", *map(str, args)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+
+
+def files_below(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_same_seed_gives_the_same_bytes(tmp_path):
+    maker.write_everything(tmp_path / "a", 20, seed=1)
+    maker.write_everything(tmp_path / "b", 20, seed=1)
+    first, second = files_below(tmp_path / "a"), files_below(tmp_path / "b")
+    assert len(first) == len(second) > 80
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes(), one.name
+
+
+def test_the_shipped_data_is_what_the_script_makes(tmp_path):
+    """Rows are compared, not bytes: those depend on the versions of the writers."""
+    maker.write_examples(tmp_path, maker.SEED)
+    made, shipped = files_below(tmp_path), files_below(DATA)
+    assert [p.relative_to(tmp_path) for p in made] == [
+        p.relative_to(DATA) for p in shipped
+    ]
+    for one, other in zip(made, shipped, strict=True):
+        with (
+            fast_axolotl.streaming_dataset_reader(one) as left,
+            fast_axolotl.streaming_dataset_reader(other) as right,
+        ):
+            assert list(left) == list(right), one.name
+
+
+def test_the_shipped_data_covers_every_format_and_compression():
+    assert sum(path.stat().st_size for path in files_below(DATA)) < 200_000
+    kinds = {fast_axolotl.detect_format(path) for path in files_below(DATA)}
+    shipped_formats = {name for name, _ in kinds}
+    base_names = {
+        name
+        for name in fast_axolotl.list_supported_formats()
+        if "." not in name and name != "hf_dataset"
+    }
+    assert base_names <= shipped_formats | {"ndjson", "tsv", "ipc", "txt"}
+    assert {compression for _, compression in kinds} == {None, "gzip", "zstd"}
+
+
+@pytest.mark.parametrize("kind", maker.ROWS)
+def test_all_files_of_a_kind_hold_its_rows(kind, tmp_path):
+    maker.write_everything(tmp_path, 20, seed=2)
+    rows = maker.ROWS[kind](20, 2)
+    for path in files_below(tmp_path):
+        if not path.name.startswith(kind):
+            continue
+        with fast_axolotl.streaming_dataset_reader(path) as reader:
+            (batch,) = reader
+        if ".txt" in path.suffixes:
+            assert batch["text"] == [maker._line(row) for row in rows]
+            continue
+        expected = rows
+        if ".csv" in path.suffixes or ".tsv" in path.suffixes:
+            batch = {
+                name: [json.loads(v) for v in values]
+                if isinstance(rows[0][name], list)
+                else values
+                for name, values in batch.items()
+            }
+        elif ".json" not in path.suffixes and ".jsonl" not in path.suffixes:
+            expected = maker.to_table(rows).to_pylist()
+        got = [
+            dict(zip(batch, row, strict=True))
+            for row in zip(*batch.values(), strict=True)
+        ]
+        assert got == expected, path.name
+
+
+def test_quickstart_streams_the_shipped_data():
+    done = quickstart()
+    assert done.returncode == 0, done.stderr
+    for path in DATA.iterdir():
+        assert path.name in done.stdout
+    assert "zstd" in done.stdout
+    assert "First rows of" in done.stdout
+
+
+def test_quickstart_streams_a_path_of_the_user(tmp_path):
+    maker.write_parts(tmp_path / "mine", ".csv", maker.instruction_rows(90), 3)
+    done = quickstart(tmp_path / "mine", "--batch-size", "20")
+    assert done.returncode == 0, done.stderr
+    assert "instruction" in done.stdout
+    assert "90" in done.stdout
+
+
+def test_quickstart_says_what_is_wrong_in_one_line(tmp_path):
+    done = quickstart(tmp_path / "nothing.parquet")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
