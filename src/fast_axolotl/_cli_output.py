@@ -82,11 +82,11 @@ def _duration(value: dt.timedelta) -> str:
 # --- tables ---------------------------------------------------------------------------
 
 
-def print_table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+def print_table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print a table of short cells."""
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left")
+    table = Table()
     for name in header:
         table.add_column(name)
     for row in rows:

@@ -217,7 +217,8 @@ def _schema(args: argparse.Namespace) -> None:
         _counted(len(files), "file"),
         args.format or ".".join(part for part in detect_format(files[0]) if part),
     ]
-    print_table(", ".join(title), ["column", "type"], schema.items())
+    print(", ".join(title))
+    print_table(["column", "type"], schema.items())
 
 
 def _count(args: argparse.Namespace) -> None:
@@ -233,7 +234,7 @@ def _count(args: argparse.Namespace) -> None:
         print(to_json({"rows": rows, "files": files, "seconds": round(seconds, 6)}))
         return
     cells = [f"{rows:,}", f"{files:,}", f"{seconds:.3f}"]
-    print_table("", ["rows", "files", "seconds"], [cells])
+    print_table(["rows", "files", "seconds"], [cells])
 
 
 def _counted(number: int, noun: str) -> str:
