@@ -118,7 +118,7 @@ def test_head_prints_a_table(rows_file):
     text = output("head", rows_file, "-n", "3")
     assert all(name in text for name in ROWS[0])
     assert ROWS[0]["instruction"] in text
-    assert text.count("├") == 3  # one line under the header, two between rows
+    assert text.count("├") == 2  # lines between three rows
 
 
 def test_head_prints_many_columns_one_row_under_another(tmp_path):
