@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-import fast_axolotl
+from fast_axolotl import StreamingDataset, detect_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,11 +38,15 @@ class Run:
 
     name: str
     files: list[str]
-    columns: list[str]
+    schema: dict[str, str]
     rows: int
     batches: int
     seconds: float
     first_rows: list[dict[str, Any]]
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.schema)
 
     @property
     def megabytes(self) -> float:
@@ -57,8 +62,8 @@ def train_step(batch: Batch) -> int:
 def train(name: str, path: str, batch_size: int, show: int) -> Iterator[Run]:
     """Go once through the data, as a training loop does; yield now and then."""
     start = time.perf_counter()
-    dataset = fast_axolotl.StreamingDataset(path, batch_size=batch_size)
-    run = Run(name, dataset.files, dataset.columns, 0, 0, 0.0, [])
+    dataset = StreamingDataset(path, batch_size=batch_size)
+    run = Run(name, dataset.files, dataset.schema, 0, 0, 0.0, [])
     for batch in dataset:
         run.rows += train_step(batch)
         run.batches += 1
@@ -75,7 +80,8 @@ def train(name: str, path: str, batch_size: int, show: int) -> Iterator[Run]:
 def watch(console: Console, runs: Iterator[Run]) -> Run:
     """Run to the end and meanwhile say on a terminal how far it is."""
     columns = [SpinnerColumn(), TextColumn("{task.description}")]
-    with Progress(*columns, console=console, transient=True) as progress:
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as progress:
         task = progress.add_task("reading")
         shown = 0.0
         for run in runs:
@@ -87,40 +93,49 @@ def watch(console: Console, runs: Iterator[Run]) -> Run:
 
 
 def print_summary(console: Console, runs: list[Run]) -> None:
-    table = Table(title="What was streamed", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     table.add_column("data", overflow="fold")
     table.add_column("format")
-    table.add_column("columns")
-    for name in ("files", "rows", "batches", "MB", "MB/s"):
-        table.add_column(name, justify="right")
+    table.add_column("rows", justify="right")
+    table.add_column("MB/s", justify="right")
+    table.add_column("columns", overflow="fold")
     for run in runs:
-        kinds = dict.fromkeys(map(fast_axolotl.detect_format, run.files))
+        kinds = dict.fromkeys(map(detect_format, run.files))
         table.add_row(
             Text(run.name),
-            ", ".join(".".join(filter(None, kind)) for kind in kinds),
-            Text(", ".join(run.columns)),
-            f"{len(run.files):,}",
+            ", ".join(" ".join(filter(None, kind)) for kind in kinds),
             f"{run.rows:,}",
-            f"{run.batches:,}",
-            f"{run.megabytes:,.3f}",
             f"{run.megabytes / run.seconds:,.1f}",
+            Text(", ".join(run.columns)),
         )
     console.print(table)
+    console.print(
+        f"{sum(len(run.files) for run in runs):,} file(s), "
+        f"{sum(run.megabytes for run in runs):,.3f} MB, "
+        f"{sum(run.rows for run in runs):,} rows, "
+        f"{sum(run.batches for run in runs):,} batches "
+        f"in {sum(run.seconds for run in runs):.3f} s"
+    )
 
 
 def print_first_rows(console: Console, run: Run) -> None:
+    """One line a column, so that it does not matter how many columns there are."""
     table = Table(
         title=f"First rows of {run.name}", title_justify="left", show_lines=True
     )
-    for name in run.columns:
-        table.add_column(Text(name), overflow="fold")
-    for row in run.first_rows:
-        table.add_row(*(Text(shorten(row.get(name))) for name in run.columns))
+    table.add_column("column", overflow="fold")
+    table.add_column("type", overflow="fold")
+    for number in range(len(run.first_rows)):
+        table.add_column(f"row {number}", overflow="fold")
+    for name, type_name in run.schema.items():
+        cells = [Text(shorten(row.get(name))) for row in run.first_rows]
+        table.add_row(Text(name), Text(type_name), *cells)
     console.print(table)
 
 
-def shorten(value: object, limit: int = 120) -> str:
+def shorten(value: object, limit: int = 100) -> str:
     text = value if isinstance(value, str) else repr(value)
+    text = "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -145,7 +160,7 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print_summary(console, runs)
-    print_first_rows(console, max(runs, key=lambda run: bool(run.first_rows)))
+    print_first_rows(console, max(runs, key=lambda run: len(run.columns)))
     if not args.path:
         console.print(
             "These files are tiny, so MB/s says little here: try a PATH of your own."
