@@ -6,9 +6,8 @@
 #include <arrow/type.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
-#include <new>
+#include <bit>
+#include <utility>
 #include <vector>
 
 #include "bindings/converter.h"
@@ -31,34 +30,39 @@ bool Repeat(Converter* child, int64_t row, int64_t count, Slots* slots) {
   return true;
 }
 
-// One object for each dictionary value that was asked for.
+// The objects made of dictionary values, to be shared by the rows that have them. A large
+// dictionary gets fewer places than it has values: a batch needs few of them, and setting
+// up a place for each would cost more than making some objects twice.
 class ValueCache {
  public:
-  // Zeroed lazily by the system: a large dictionary costs only what is used of it.
-  explicit ValueCache(int64_t size)
-      : values_(static_cast<PyObject**>(std::calloc(
-            static_cast<size_t>(std::max<int64_t>(size, 1)), sizeof(PyObject*)))) {
-    if (values_ == nullptr) throw std::bad_alloc();
-  }
+  explicit ValueCache(int64_t values)
+      : entries_(std::bit_ceil(
+            static_cast<size_t>(std::clamp<int64_t>(values, 1, kMaxEntries)))) {}
   ValueCache(const ValueCache&) = delete;
   ValueCache& operator=(const ValueCache&) = delete;
   ~ValueCache() {
-    for (const int64_t index : used_) Py_XDECREF(values_[index]);
-    std::free(values_);
+    for (const Entry& entry : entries_) Py_XDECREF(entry.value);
   }
 
   // A borrowed reference, or null with a Python exception set.
   PyObject* Get(int64_t index, Converter* converter) {
-    if (values_[index] == nullptr) {
-      used_.push_back(index);
-      if (converter->Fill(index, 1, &values_[index]) != kFilled) return nullptr;
+    Entry& entry = entries_[static_cast<size_t>(index) & (entries_.size() - 1)];
+    if (entry.value == nullptr || entry.index != index) {
+      PyObject* value = nullptr;
+      if (converter->Fill(index, 1, &value) != kFilled) return nullptr;
+      Py_XSETREF(entry.value, value);
+      entry.index = index;
     }
-    return values_[index];
+    return entry.value;
   }
 
  private:
-  PyObject** values_;
-  std::vector<int64_t> used_;
+  struct Entry {
+    PyObject* value = nullptr;
+    int64_t index = 0;
+  };
+  static constexpr int64_t kMaxEntries = 1 << 14;
+  std::vector<Entry> entries_;
 };
 
 template <typename Index>
@@ -70,7 +74,7 @@ class DictionaryConverter final : public Converter {
         indices_(indices),
         values_(std::move(values)),
         type_(type),
-        cache_(values_->shareable ? values_->length : 0) {
+        cache_(values_->shareable ? values_->length : 1) {
     shareable = values_->shareable;
   }
 
