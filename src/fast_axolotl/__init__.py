@@ -4,16 +4,93 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fast_axolotl import _libarrow
 
 _libarrow.preload(Path(__file__).resolve().parent)
 
 from fast_axolotl import _core  # noqa: E402  (needs the libraries just loaded)
+from fast_axolotl._formats import detect_format, list_supported_formats  # noqa: E402
+from fast_axolotl._options import CsvOptions  # noqa: E402
+from fast_axolotl._reader import (  # noqa: E402
+    StreamingReader,
+    _rust_streaming_reader,
+    count_rows,
+    streaming_dataset_reader,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fast_axolotl._dataset import StreamingDataset
+    from fast_axolotl._options import Schema
+    from fast_axolotl._paths import Paths
+
+    RustStreamingDataset = StreamingDataset
 
 __version__ = _core.version()
 
-__all__ = ["__version__", "get_version", "is_available"]
+__all__ = [
+    "CsvOptions",
+    "RustStreamingDataset",
+    "StreamingDataset",
+    "StreamingReader",
+    "__version__",
+    "_rust_streaming_reader",
+    "count_rows",
+    "create_rust_streaming_dataset",
+    "create_streaming_dataset",
+    "detect_format",
+    "get_version",
+    "is_available",
+    "list_supported_formats",
+    "streaming_dataset_reader",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # The dataset class derives from torch's, and importing torch takes seconds.
+    if name in {"RustStreamingDataset", "StreamingDataset"}:
+        from fast_axolotl import _dataset
+
+        made = _dataset.torch_class()
+        globals().update(RustStreamingDataset=made, StreamingDataset=made)
+        return made
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def create_streaming_dataset(
+    path: Paths,
+    batch_size: int = 32,
+    columns: Sequence[str] | None = None,
+    *,
+    num_threads: int | None = None,
+    read_ahead_bytes: int | None = None,
+    schema: Schema | None = None,
+    format: str | None = None,
+    csv: CsvOptions | None = None,
+) -> StreamingDataset:
+    """Make a :class:`StreamingDataset`; the arguments and errors are those of the class."""
+    from fast_axolotl import StreamingDataset
+
+    return StreamingDataset(
+        path,
+        batch_size,
+        columns,
+        num_threads=num_threads,
+        read_ahead_bytes=read_ahead_bytes,
+        schema=schema,
+        format=format,
+        csv=csv,
+    )
+
+
+create_rust_streaming_dataset = create_streaming_dataset
 
 
 def get_version() -> str:

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/batch_to_python.h"
+
+#include <arrow/array.h>
+#include <arrow/record_batch.h>
+
+#include <algorithm>
+#include <unordered_set>
+
+#include "bindings/arrow_to_python.h"
+#include "bindings/json_to_python.h"
+#include "core/common/text.h"
+#include "core/format/options.h"
+
+namespace nb = nanobind;
+
+namespace fast_axolotl {
+namespace {
+
+// The cyclic collector would walk the half-built lists again and again; nothing that is
+// built here can be garbage.
+class PauseCollector {
+ public:
+  PauseCollector() : was_enabled_(PyGC_Disable()) {}
+  PauseCollector(const PauseCollector&) = delete;
+  PauseCollector& operator=(const PauseCollector&) = delete;
+  ~PauseCollector() {
+    if (was_enabled_) PyGC_Enable();
+  }
+
+ private:
+  const int was_enabled_;
+};
+
+std::vector<std::string> KeysOf(const Dataset& dataset, const Batch& batch) {
+  std::vector<std::string> keys = dataset.schema()->field_names();
+  if (dataset.options().columns) return keys;
+  std::unordered_set<std::string> known(keys.begin(), keys.end());
+  for (const Piece& piece : batch.pieces) {
+    for (const auto& field : piece.rows->schema()->fields()) {
+      if (known.insert(field->name()).second) keys.push_back(field->name());
+    }
+  }
+  return keys;
+}
+
+// Puts the place in front of the OSError that is set; other exceptions pass.
+void NamePlace(const Dataset& dataset, const Piece& piece, int64_t row,
+               const std::string& column) {
+  if (!PyErr_ExceptionMatches(PyExc_OSError) &&
+      !PyErr_ExceptionMatches(PyExc_ValueError)) {
+    return;
+  }
+  nb::python_error error;
+  const std::string message = nb::str(error.value()).c_str();
+  const std::string place = dataset.files()[piece.file].path + ": row " +
+                            std::to_string(piece.first_row + row + 1) + ", column " +
+                            Quoted(column) + ": " + message;
+  const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
+      place.data(), static_cast<Py_ssize_t>(place.size()), "surrogateescape"));
+  PyErr_SetObject(PyExc_OSError, text.ptr());
+}
+
+// Fills out[0, rows) with the column's values in the piece; -1, or the row that failed.
+int64_t FillColumn(const Piece& piece, const std::string& name, PyObject** out) {
+  const int64_t rows = piece.rows->num_rows();
+  const int index = piece.rows->schema()->GetFieldIndex(name);
+  if (index < 0) {
+    for (int64_t i = 0; i < rows; ++i) out[i] = Py_NewRef(Py_None);
+    return -1;
+  }
+  const arrow::Array& array = *piece.rows->column(index);
+  if (IsJsonField(*piece.rows->schema()->field(index))) {
+    return FillJsonValues(static_cast<const arrow::StringArray&>(array), 0, rows, out);
+  }
+  int64_t failed = -1;
+  return FillPythonValues(array, 0, rows, out, &failed) ? -1 : failed;
+}
+
+}  // namespace
+
+nb::object BatchToDict(const Dataset& dataset, const Batch& batch, int64_t* failed_row) {
+  const PauseCollector pause;
+  nb::dict dict;
+  for (const std::string& name : KeysOf(dataset, batch)) {
+    nb::object list = nb::steal(PyList_New(batch.rows));
+    if (!list.is_valid()) return {};
+    PyObject** items = reinterpret_cast<PyListObject*>(list.ptr())->ob_item;
+    int64_t row = 0;
+    for (const Piece& piece : batch.pieces) {
+      const int64_t failed = FillColumn(piece, name, items + row);
+      if (failed >= 0) {
+        *failed_row = row + failed;
+        NamePlace(dataset, piece, failed, name);
+        return {};
+      }
+      row += piece.rows->num_rows();
+    }
+    // Keys of JSON may hold surrogates that stand alone.
+    const nb::object key = nb::steal(PyUnicode_DecodeUTF8(
+        name.data(), static_cast<Py_ssize_t>(name.size()), "surrogatepass"));
+    if (!key.is_valid() || PyDict_SetItem(dict.ptr(), key.ptr(), list.ptr()) != 0) {
+      return {};
+    }
+  }
+  return dict;
+}
+
+}  // namespace fast_axolotl

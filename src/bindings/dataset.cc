@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/index/dataset.h"
+
+#include <arrow/c/bridge.h>
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "bindings/register.h"
+#include "bindings/status.h"
+#include "core/format/schema.h"
+
+namespace nb = nanobind;
+
+namespace fast_axolotl {
+namespace {
+
+// A type as the caller gave it: its name, or an object with Arrow's PyCapsule interface.
+std::shared_ptr<arrow::Field> FieldOf(const std::string& name, nb::handle type) {
+  if (nb::isinstance<nb::str>(type)) {
+    return ValueOf(ParseField(name, nb::cast<std::string>(type)));
+  }
+  if (!nb::hasattr(type, "__arrow_c_schema__")) {
+    PyErr_Format(PyExc_TypeError,
+                 "schema= needs a type name or an Arrow type for column '%s', not %R",
+                 name.c_str(), reinterpret_cast<PyObject*>(Py_TYPE(type.ptr())));
+    throw nb::python_error();
+  }
+  const nb::object capsule = type.attr("__arrow_c_schema__")();
+  auto* schema =
+      static_cast<ArrowSchema*>(PyCapsule_GetPointer(capsule.ptr(), "arrow_schema"));
+  if (schema == nullptr) throw nb::python_error();
+  auto field = ValueOf(arrow::ImportField(schema));
+  return field->WithName(name);
+}
+
+std::shared_ptr<arrow::Schema> SchemaOf(
+    const std::vector<std::tuple<std::string, nb::object>>& types) {
+  if (types.empty()) return nullptr;
+  arrow::FieldVector fields;
+  for (const auto& [name, type] : types) fields.push_back(FieldOf(name, type));
+  return arrow::schema(std::move(fields));
+}
+
+std::shared_ptr<Dataset> Open(
+    const std::vector<nb::bytes>& paths, const std::optional<std::string>& format,
+    std::optional<std::vector<std::string>> columns,
+    const std::vector<std::tuple<std::string, nb::object>>& types,
+    const std::optional<std::string>& csv_delimiter, bool csv_header) {
+  ReadOptions options;
+  options.columns = std::move(columns);
+  options.types = SchemaOf(types);
+  if (csv_delimiter) options.csv.delimiter = csv_delimiter->at(0);
+  options.csv.header = csv_header;
+  std::vector<std::string> names;
+  for (const nb::bytes& path : paths) names.emplace_back(path.c_str(), path.size());
+  const Format* forced = format ? FindFormat(*format) : nullptr;
+  auto dataset = [&]() -> Result<std::shared_ptr<Dataset>> {
+    const nb::gil_scoped_release release;
+    std::vector<File> files;
+    files.reserve(names.size());
+    for (const std::string& name : names) {
+      ARROW_ASSIGN_OR_RAISE(File file, StatFile(name));
+      files.push_back(std::move(file));
+    }
+    return Dataset::Open(std::move(files), forced, std::move(options));
+  }();
+  return ValueOf(std::move(dataset));
+}
+
+std::vector<std::tuple<nb::object, std::string>> Schema(const Dataset& dataset) {
+  std::vector<std::tuple<nb::object, std::string>> columns;
+  for (const auto& field : dataset.schema()->fields()) {
+    columns.emplace_back(
+        nb::steal(PyUnicode_DecodeUTF8(field->name().data(),
+                                       static_cast<Py_ssize_t>(field->name().size()),
+                                       "surrogatepass")),
+        TypeName(*field));
+  }
+  return columns;
+}
+
+std::tuple<int64_t, bool> CountRows(const Dataset& dataset) {
+  auto count = [&] {
+    const nb::gil_scoped_release release;
+    return dataset.CountRows();
+  }();
+  const RowCount rows = ValueOf(std::move(count));
+  return {rows.rows, rows.exact};
+}
+
+int64_t BytesTotal(const Dataset& dataset) {
+  int64_t bytes = 0;
+  for (const File& file : dataset.files()) bytes += file.size;
+  return bytes;
+}
+
+}  // namespace
+
+void RegisterDataset(nb::module_& m) {
+  nb::class_<Dataset>(m, "Dataset", "Files to be read, and the columns they have.")
+      .def_prop_ro("schema", &Schema, "Each column's name and its type's name.")
+      .def_prop_ro("bytes_total", &BytesTotal, "The files' sizes on disk, in bytes.")
+      .def("count_rows", &CountRows,
+           "The number of rows, and whether it is exact or an estimate.");
+  m.def("open_dataset", &Open, nb::arg("paths"), nb::arg("format").none(),
+        nb::arg("columns").none(), nb::arg("types"), nb::arg("csv_delimiter").none(),
+        nb::arg("csv_header"), "Looks at the files and samples their columns.");
+}
+
+}  // namespace fast_axolotl

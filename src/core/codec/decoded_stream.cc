@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/codec/decoded_stream.h"
+
+#include <utility>
+
+#include "arrow/buffer.h"
+
+namespace fast_axolotl {
+namespace {
+
+constexpr int64_t kReadSize = int64_t{256} << 10;
+
+class DecodedStream : public arrow::io::InputStream {
+ public:
+  DecodedStream(std::shared_ptr<arrow::io::InputStream> raw, Decoder decoder,
+                std::string codec, std::string path)
+      : raw_(std::move(raw)),
+        decoder_(std::move(decoder)),
+        codec_(std::move(codec)),
+        path_(std::move(path)) {
+    set_mode(arrow::io::FileMode::READ);
+  }
+
+  Status Close() override { return raw_->Close(); }
+  bool closed() const override { return raw_->closed(); }
+  Result<int64_t> Tell() const override { return position_; }
+
+  Result<int64_t> Read(int64_t nbytes, void* out) override {
+    int64_t done = 0;
+    while (done < nbytes && !ended_) {
+      auto wrote = Step(static_cast<uint8_t*>(out) + done, nbytes - done);
+      if (!wrote.ok()) {
+        failure_ = wrote.status();
+        ended_ = true;
+        break;
+      }
+      done += *wrote;
+    }
+    // What was decoded before the fault goes out first.
+    if (done == 0 && !failure_.ok()) return failure_;
+    position_ += done;
+    return done;
+  }
+
+  Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override {
+    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(nbytes));
+    ARROW_ASSIGN_OR_RAISE(int64_t done, Read(nbytes, buffer->mutable_data()));
+    ARROW_RETURN_NOT_OK(buffer->Resize(done, /*shrink_to_fit=*/true));
+    return std::shared_ptr<arrow::Buffer>(std::move(buffer));
+  }
+
+ private:
+  Result<int64_t> Step(uint8_t* out, int64_t room) {
+    if (input_.available == 0) {
+      ARROW_ASSIGN_OR_RAISE(block_, raw_->Read(kReadSize));
+      taken_ += block_->size();
+      input_ = {block_->data(), block_->size()};
+    }
+    if (input_.available == 0) {
+      // The decoder may hold output back although it has taken all input.
+      Result<int64_t> rest = decoder_.step(input_, out, room);
+      if (rest.ok() && *rest == 0) {
+        ended_ = true;
+        rest = At(decoder_.end());
+      }
+      return rest.ok() ? rest : At(rest.status());
+    }
+    Result<int64_t> wrote = decoder_.step(input_, out, room);
+    return wrote.ok() ? wrote : At(wrote.status());
+  }
+
+  Result<int64_t> At(const Status& status) const {
+    if (status.ok()) return 0;
+    return Status::IOError(path_, ": ", codec_, " data at compressed byte ",
+                           taken_ - input_.available, ": ", status.message());
+  }
+
+  const std::shared_ptr<arrow::io::InputStream> raw_;
+  const Decoder decoder_;
+  const std::string codec_;
+  const std::string path_;
+  std::shared_ptr<arrow::Buffer> block_;
+  CompressedInput input_;
+  int64_t taken_ = 0;     // compressed bytes read from raw_
+  int64_t position_ = 0;  // decompressed bytes handed out
+  bool ended_ = false;
+  Status failure_;
+};
+
+}  // namespace
+
+std::shared_ptr<arrow::io::InputStream> MakeDecodedStream(
+    std::shared_ptr<arrow::io::InputStream> raw, Decoder decoder, std::string codec,
+    std::string path) {
+  return std::make_shared<DecodedStream>(std::move(raw), std::move(decoder),
+                                         std::move(codec), std::move(path));
+}
+
+}  // namespace fast_axolotl

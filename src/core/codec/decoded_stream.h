@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "arrow/io/interfaces.h"
+#include "core/common/error.h"
+
+namespace fast_axolotl {
+
+/// Compressed bytes at hand: a decoder moves `next` on as it takes them.
+struct CompressedInput {
+  const uint8_t* next = nullptr;
+  int64_t available = 0;
+};
+
+/// What a codec supplies to read its bytes as a stream.
+struct Decoder {
+  /// Decodes from `input` into at most `room` bytes at `out`; returns how many it wrote.
+  /// It takes input or writes output, or both, unless `input` is empty.
+  std::function<Result<int64_t>(CompressedInput& input, uint8_t* out, int64_t room)> step;
+  /// Called once the compressed bytes have ended: an error if they may not end there.
+  std::function<Status()> end;
+};
+
+/// The stream that `decoder` makes of `raw`. A fault becomes an IOError that names
+/// `path`, the codec and the compressed byte offset, after all bytes before it.
+std::shared_ptr<arrow::io::InputStream> MakeDecodedStream(
+    std::shared_ptr<arrow::io::InputStream> raw, Decoder decoder, std::string codec,
+    std::string path);
+
+}  // namespace fast_axolotl

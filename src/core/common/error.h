@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "arrow/result.h"
+#include "arrow/status.h"
+
+namespace fast_axolotl {
+
+using arrow::Result;
+using arrow::Status;
+
+// What a Status means at the Python door (bindings/status.cc):
+//   IOError     OSError: a file that is unreadable, truncated or corrupt
+//   Invalid     ValueError: a bad parameter, an unknown format or column
+//   TypeError   TypeError
+// and an IOError that carries an ErrnoDetail is the OSError of that errno.
+
+/// The operating system's reason for a failure, kept for `OSError.errno`.
+class ErrnoDetail : public arrow::StatusDetail {
+ public:
+  ErrnoDetail(int code, std::string path) : code_(code), path_(std::move(path)) {}
+  const char* type_id() const override { return "fast_axolotl::ErrnoDetail"; }
+  std::string ToString() const override;
+  int code() const { return code_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  int code_;
+  std::string path_;
+};
+
+/// The failure of a system call on `path`, from `errno`'s value.
+Status ErrnoError(int code, const std::string& path, std::string_view doing);
+
+/// Turns any failure that came out of reading `path` into an IOError that names it.
+/// An error that already carries an errno, or names the path, is left as it is.
+Status AtFile(const std::string& path, const Status& status);
+
+/// Runs `body`, which may call code that throws, and returns its Status or Result.
+/// libparquet's inner classes throw; nothing may leave the core that way.
+template <typename Body>
+auto Guarded(Body&& body) -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return Status::OutOfMemory("out of memory");
+  } catch (const std::exception& e) {
+    return Status::IOError(e.what());
+  }
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace fast_axolotl {
+
+/// Whether `text` ends with `suffix`, which is lower-case ASCII, in any letter case.
+bool EndsWithIgnoreCase(std::string_view text, std::string_view suffix);
+
+/// How many of `c` stand in `text`.
+int64_t CountByte(std::string_view text, char c);
+
+/// Where `text` stops being valid UTF-8, or `text.size()` where it never does.
+size_t ValidUtf8Prefix(std::string_view text);
+
+/// A short printable form of data for an error message: quoted, control characters and
+/// invalid UTF-8 escaped, cut after `limit` bytes.
+std::string Quoted(std::string_view data, size_t limit = 60);
+
+}  // namespace fast_axolotl

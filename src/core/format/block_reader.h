@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arrow/buffer.h"
+#include "arrow/io/interfaces.h"
+#include "core/common/error.h"
+
+namespace fast_axolotl {
+
+/// Whole rows of a text format. `kPadding` readable zero bytes follow the text, and the
+/// one task that decodes a block may write into it.
+struct Block {
+  static constexpr int64_t kPadding = 64;
+
+  std::shared_ptr<arrow::ResizableBuffer> buffer;
+  char* begin = nullptr;
+  int64_t size = 0;
+  int64_t offset = 0;              // of `begin` in the (decompressed) file, in bytes
+  int64_t line = 0;                // newlines before `begin`
+  int64_t row = 0;                 // rows before `begin`, where the splitter frames them
+  bool framed = false;             // the splitter found the rows: `row_ends`
+  std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on
+  bool last = false;               // the file ends with this block
+
+  std::string_view text() const { return {begin, static_cast<size_t>(size)}; }
+};
+
+/// A cut after the last whole row of some text; `end` is 0 where no row is whole yet.
+/// A splitter that frames the rows also says where each of them ends (see Block).
+struct Cut {
+  size_t end = 0;
+  bool framed = false;
+  std::vector<uint32_t> row_ends;
+};
+
+/// Finds the cut. The text starts at a row; the first `searched` bytes of it were seen by
+/// the call before, without success. `at_end`: nothing follows the text.
+using RowSplitter =
+    std::function<Result<Cut>(std::string_view text, size_t searched, bool at_end)>;
+
+/// Splits a stream into blocks of whole rows, about `kTarget` bytes each, for tasks that
+/// decode them side by side. Skips a UTF-8 byte order mark.
+class BlockReader {
+ public:
+  static constexpr int64_t kTarget = int64_t{1} << 20;
+  /// A longer row is an error: a file without row ends must not fill the memory.
+  static constexpr int64_t kMaxRowBytes = int64_t{1} << 30;
+
+  BlockReader(std::shared_ptr<arrow::io::InputStream> stream, std::string path,
+              RowSplitter splitter)
+      : stream_(std::move(stream)),
+        path_(std::move(path)),
+        splitter_(std::move(splitter)) {}
+
+  /// The next block, or nothing at the end. A fault of the stream comes after the blocks
+  /// of all whole rows before it.
+  Result<std::optional<Block>> Next();
+
+ private:
+  Status Fill(int64_t want);
+  void SkipByteOrderMark();
+  Block CutOff(size_t end);
+
+  const std::shared_ptr<arrow::io::InputStream> stream_;
+  const std::string path_;
+  const RowSplitter splitter_;
+  std::shared_ptr<arrow::ResizableBuffer> buffer_;  // bytes read and not handed out
+  int64_t begin_ = 0;
+  int64_t end_ = 0;
+  int64_t offset_ = 0;
+  int64_t line_ = 0;
+  int64_t row_ = 0;
+  int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
+  bool started_ = false;
+  bool ended_ = false;
+  Status fault_;
+};
+
+/// The splitter of formats whose rows end at a newline and nowhere else.
+Result<Cut> SplitLines(std::string_view text, size_t searched, bool at_end);
+
+}  // namespace fast_axolotl

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Arrow IPC files and streams, which Feather V2 files are too. Arrow's reader trusts what
+// a message says of its buffers, so every batch is validated in full before it goes on:
+// a flipped bit would crash whoever touches the batch.
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "arrow/array/data.h"
+#include "arrow/buffer.h"
+#include "arrow/io/interfaces.h"
+#include "arrow/ipc/options.h"
+#include "arrow/ipc/reader.h"
+#include "core/format/columnar/columnar.h"
+#include "core/format/format.h"
+#include "core/format/input.h"
+#include "core/format/schema.h"
+
+namespace fast_axolotl {
+namespace {
+
+using arrow::ipc::RecordBatchFileReader;
+using arrow::ipc::RecordBatchStreamReader;
+
+constexpr std::string_view kFileMagic{"ARROW1\0\0", 8};
+constexpr std::string_view kContinuation{"\xFF\xFF\xFF\xFF", 4};
+
+bool Matches(std::string_view head) {
+  return head.starts_with(kFileMagic) || head.starts_with(kContinuation);
+}
+
+arrow::ipc::IpcReadOptions IpcOptions() {
+  auto options = arrow::ipc::IpcReadOptions::Defaults();
+  options.memory_pool = DecodePool();
+  options.use_threads = false;
+  return options;
+}
+
+Result<bool> IsIpcFile(const Input& input) {
+  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(nullptr));
+  ARROW_ASSIGN_OR_RAISE(auto head, stream->Read(kFileMagic.size()));
+  return head->ToString() == kFileMagic;
+}
+
+// Either kind of IPC data: its schema, and its batches one by one. A stream has no end
+// that is known beforehand.
+struct Batches {
+  std::shared_ptr<RecordBatchFileReader> file;
+  std::shared_ptr<RecordBatchStreamReader> stream;
+  int next = 0;
+
+  std::shared_ptr<arrow::Schema> schema() const {
+    return file ? file->schema() : stream->schema();
+  }
+  Result<std::shared_ptr<arrow::RecordBatch>> Next() {
+    if (stream) return stream->Next();
+    if (next == file->num_record_batches()) return nullptr;
+    return file->ReadRecordBatch(next);
+  }
+};
+
+Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
+                     const arrow::ipc::IpcReadOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(const bool is_file, IsIpcFile(input));
+  Batches batches;
+  if (is_file) {
+    ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
+    ARROW_ASSIGN_OR_RAISE(batches.file, RecordBatchFileReader::Open(file, options));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(std::move(counter)));
+    ARROW_ASSIGN_OR_RAISE(batches.stream, RecordBatchStreamReader::Open(stream, options));
+  }
+  return batches;
+}
+
+// A file on its way through.
+struct Reading {
+  std::string path;
+  ReadOptions options;
+  Batches batches;
+  Projection projection;
+  int64_t row = 0;
+
+  Result<std::optional<DecodeTask>> Next() {
+    auto batch = Guarded([&] { return batches.Next(); });
+    if (!batch.ok()) return At(path, batches.next, row, batch.status());
+    if (!*batch) return std::nullopt;
+    const int index = batches.next++;
+    const int64_t first_row = row;
+    row += (*batch)->num_rows();
+    const int64_t bytes = TotalBytes(**batch);
+    return DecodeTask{
+        [this_path = path, this_options = options, this_projection = projection,
+         batch = *batch, index, first_row]() -> Decoded {
+          const Status valid = Guarded([&] { return batch->ValidateFull(); });
+          if (!valid.ok()) return {nullptr, At(this_path, index, first_row, valid)};
+          return Finish(*batch, this_projection, this_options, this_path, first_row);
+        },
+        bytes};
+  }
+
+  static Status At(const std::string& path, int index, int64_t row,
+                   const Status& status) {
+    return Status::IOError(path, ": record batch ", index, ", after row ", row,
+                           " of the file: ", status.message());
+  }
+
+  static int64_t TotalBytes(const arrow::RecordBatch& batch) {
+    int64_t bytes = 0;
+    for (const auto& column : batch.column_data()) {
+      for (const auto& buffer : column->buffers) bytes += buffer ? buffer->size() : 0;
+      for (const auto& child : column->child_data) {
+        for (const auto& buffer : child->buffers) bytes += buffer ? buffer->size() : 0;
+      }
+    }
+    return bytes;
+  }
+};
+
+Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options) {
+  auto reading = std::make_shared<Reading>();
+  reading->path = input.file.path;
+  reading->options = options;
+  auto ipc = IpcOptions();
+  ARROW_ASSIGN_OR_RAISE(reading->batches, Open(input, nullptr, ipc));
+  const auto schema = reading->batches.schema();
+  reading->projection = MakeProjection(*schema, options);
+  if (reading->projection.indices.size() < static_cast<size_t>(schema->num_fields())) {
+    ipc.included_fields = reading->projection.indices;
+    // No index at all would mean all of them.
+    if (ipc.included_fields.empty()) ipc.included_fields = {0};
+  }
+  ARROW_ASSIGN_OR_RAISE(reading->batches, Open(input, options.counter, ipc));
+  return [reading] { return reading->Next(); };
+}
+
+Result<Sample> SampleArrow(const Input& input, const ReadOptions& options) {
+  auto sample = Guarded([&]() -> Result<Sample> {
+    ARROW_ASSIGN_OR_RAISE(Batches batches, Open(input, options.counter, IpcOptions()));
+    Sample found;
+    found.schema = WithUniqueNames(*batches.schema());
+    // How many rows the file has is left to count(); a stream shows its first batch.
+    if (batches.file && input.codec == nullptr) return found;
+    auto batch = batches.Next();
+    if (batch.ok() && *batch) {
+      found.rows = (*batch)->num_rows();
+      found.bytes = Reading::TotalBytes(**batch);
+    }
+    return found;
+  });
+  if (!sample.ok()) return AtFile(input.file.path, sample.status());
+  return sample;
+}
+
+Result<std::vector<Fragment>> ArrowFragments(const Input& input,
+                                             const ReadOptions& options) {
+  Fragment fragment;
+  fragment.end = input.file.size;
+  fragment.open = [input, options]() -> Result<FragmentReader> {
+    auto reader = Guarded([&] { return OpenFragment(input, options); });
+    if (!reader.ok()) return AtFile(input.file.path, reader.status());
+    return reader;
+  };
+  return std::vector<Fragment>{std::move(fragment)};
+}
+
+// The batches' lengths stand in their headers: no column is read.
+Result<int64_t> CountArrow(const Input& input, const ReadOptions& options) {
+  auto rows = Guarded([&]() -> Result<int64_t> {
+    ARROW_ASSIGN_OR_RAISE(Batches batches, Open(input, options.counter, IpcOptions()));
+    if (!batches.file) return -1;
+    return batches.file->CountRows();
+  });
+  if (!rows.ok()) return AtFile(input.file.path, rows.status());
+  return rows;
+}
+
+}  // namespace
+
+const Format kArrow{"arrow",     {".arrow", ".ipc"}, Matches,
+                    SampleArrow, ArrowFragments,     CountArrow};
+const Format kFeather{"feather",   {".feather"},   Matches,
+                      SampleArrow, ArrowFragments, CountArrow};
+
+}  // namespace fast_axolotl

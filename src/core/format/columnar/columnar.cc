@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/format/columnar/columnar.h"
+
+#include <utility>
+
+#include "arrow/util/io_util.h"
+#include "core/format/fit.h"
+#include "core/format/schema.h"
+
+namespace fast_axolotl {
+
+arrow::MemoryPool* DecodePool() {
+  static arrow::CappedMemoryPool pool(arrow::default_memory_pool(),
+                                      arrow::internal::GetTotalMemoryBytes() / 4 * 3);
+  return &pool;
+}
+
+Projection MakeProjection(const arrow::Schema& schema, const ReadOptions& options) {
+  Projection projection;
+  const auto names = UniqueNames(schema.field_names());
+  for (int i = 0; i < schema.num_fields(); ++i) {
+    if (!options.Wants(names[i])) continue;
+    projection.indices.push_back(i);
+    projection.names.push_back(names[i]);
+  }
+  return projection;
+}
+
+Decoded Finish(const arrow::RecordBatch& batch, const Projection& projection,
+               const ReadOptions& options, const std::string& path, int64_t first_row) {
+  arrow::FieldVector fields;
+  arrow::ArrayVector columns;
+  // A reader that was asked for no column may still have read one.
+  for (size_t i = 0; i < projection.names.size(); ++i) {
+    const int at = static_cast<int>(i);
+    fields.push_back(batch.schema()->field(at)->WithName(projection.names[i]));
+    columns.push_back(batch.column(at));
+  }
+  Decoded decoded;
+  decoded.rows = arrow::RecordBatch::Make(arrow::schema(std::move(fields)),
+                                          batch.num_rows(), std::move(columns));
+  return FitTypes(std::move(decoded), options, Typing::kOwn, [&](int64_t row) {
+    return path + ": row " + std::to_string(first_row + row + 1);
+  });
+}
+
+}  // namespace fast_axolotl

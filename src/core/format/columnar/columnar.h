@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "arrow/memory_pool.h"
+#include "arrow/record_batch.h"
+#include "core/format/format.h"
+#include "core/format/options.h"
+
+namespace fast_axolotl {
+
+/// What the formats share that hold Arrow columns: Parquet and Arrow IPC.
+
+/// Memory for decoding. It is capped at three quarters of the machine's, because a
+/// damaged file may ask for any amount.
+arrow::MemoryPool* DecodePool();
+
+/// The columns of a file that are to be read.
+struct Projection {
+  std::vector<int> indices;        // in the file's schema
+  std::vector<std::string> names;  // unique names, for each index
+};
+Projection MakeProjection(const arrow::Schema& schema, const ReadOptions& options);
+
+/// The rows of a batch that was read with `projection`, under their unique names and with
+/// the types the caller fixed. `first_row` is the batch's first row in the file.
+Decoded Finish(const arrow::RecordBatch& batch, const Projection& projection,
+               const ReadOptions& options, const std::string& path, int64_t first_row);
+
+}  // namespace fast_axolotl

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// CSV: every column has one kind for the whole stream, taken from the sample; a later
+// cell that is not of that kind is an error. See cell_kind.h for the kinds, tokenizer.h
+// for the syntax.
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arrow/array/builder_binary.h"
+#include "arrow/array/builder_primitive.h"
+#include "arrow/array/util.h"
+#include "arrow/record_batch.h"
+#include "arrow/type.h"
+#include "core/common/text.h"
+#include "core/format/block_reader.h"
+#include "core/format/csv/cell_kind.h"
+#include "core/format/csv/tokenizer.h"
+#include "core/format/fit.h"
+#include "core/format/format.h"
+#include "core/format/input.h"
+#include "core/format/schema.h"
+#include "core/format/text_format.h"
+
+namespace fast_axolotl {
+namespace csv {
+namespace {
+
+// What one pass over a file knows once it has read the header.
+struct Pass {
+  std::string path;
+  ReadOptions options;
+  char delimiter;
+  std::vector<std::string> names;
+  // The kinds of the columns; null for those to be told from each block (in a sample).
+  std::vector<std::shared_ptr<arrow::DataType>> types;
+};
+
+char DelimiterOf(const Input& input, const CsvOptions& csv) {
+  if (csv.delimiter) return csv.delimiter;
+  std::string_view name = input.file.path;
+  CodecOfName(&name);
+  return EndsWithIgnoreCase(name, ".tsv") ? '\t' : ',';
+}
+
+std::string PlaceOf(const Pass& pass, const Block& block, uint32_t row_begin) {
+  const int64_t line =
+      block.line + CountByte(block.text().substr(0, row_begin), '\n') + 1;
+  return pass.path + ": line " + std::to_string(line) + " (byte offset " +
+         std::to_string(block.offset + row_begin) + ")";
+}
+
+std::string_view TextOf(const Block& block, const Cell& cell) {
+  return {block.begin + cell.begin, cell.size};
+}
+
+bool IsNull(const Cell& cell) { return cell.size == 0 && !cell.quoted; }
+
+// The kind that all cells of a column have, null if they are all empty.
+std::shared_ptr<arrow::DataType> InferType(const Block& block, const Cells& cells,
+                                           size_t column, size_t rows) {
+  bool any = false;
+  bool all_bool = true;
+  bool all_int = true;
+  bool all_number = true;
+  for (size_t row = 0; row < rows; ++row) {
+    const Cell& cell = cells.cells[row * cells.columns + column];
+    if (IsNull(cell)) continue;
+    const CellKind kind = KindOfCell(TextOf(block, cell));
+    any = true;
+    all_bool &= kind == CellKind::kBool;
+    all_int &= kind == CellKind::kInt64;
+    all_number &= kind == CellKind::kInt64 || kind == CellKind::kDouble;
+    if (!all_bool && !all_number) return arrow::utf8();
+  }
+  if (!any) return arrow::null();
+  return all_bool ? arrow::boolean() : all_int ? arrow::int64() : arrow::float64();
+}
+
+// Builds a column with `append(text, builder)`, which says whether the text is of its
+// kind. `*misfit` is the first row whose cell is not.
+template <typename Builder, typename Append>
+Result<std::shared_ptr<arrow::Array>> BuildColumn(const Block& block, const Cells& cells,
+                                                  size_t column, size_t rows,
+                                                  size_t* misfit, Append&& append) {
+  Builder builder;
+  ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(rows)));
+  for (size_t row = 0; row < rows; ++row) {
+    const Cell& cell = cells.cells[row * cells.columns + column];
+    if (IsNull(cell)) {
+      builder.UnsafeAppendNull();
+    } else if (!append(TextOf(block, cell), &builder)) {
+      *misfit = row;
+      break;
+    }
+  }
+  return builder.Finish();
+}
+
+template <typename Builder, typename Value>
+Result<std::shared_ptr<arrow::Array>> BuildParsed(
+    const Block& block, const Cells& cells, size_t column, size_t rows, size_t* misfit,
+    bool (*parse)(std::string_view, Value*)) {
+  return BuildColumn<Builder>(block, cells, column, rows, misfit,
+                              [&](std::string_view text, Builder* builder) {
+                                Value value;
+                                if (!parse(text, &value)) return false;
+                                builder->UnsafeAppend(value);
+                                return true;
+                              });
+}
+
+Result<std::shared_ptr<arrow::Array>> Build(const Block& block, const Cells& cells,
+                                            size_t column, size_t rows,
+                                            const arrow::DataType& type, size_t* misfit) {
+  switch (type.id()) {
+    case arrow::Type::NA:
+      return arrow::MakeArrayOfNull(arrow::null(), static_cast<int64_t>(rows));
+    case arrow::Type::BOOL:
+      return BuildParsed<arrow::BooleanBuilder>(block, cells, column, rows, misfit,
+                                                ParseBool);
+    case arrow::Type::INT64:
+      return BuildParsed<arrow::Int64Builder>(block, cells, column, rows, misfit,
+                                              ParseInt64);
+    case arrow::Type::DOUBLE:
+      return BuildParsed<arrow::DoubleBuilder>(block, cells, column, rows, misfit,
+                                               ParseDouble);
+    default:
+      return BuildColumn<arrow::StringBuilder>(
+          block, cells, column, rows, misfit,
+          [](std::string_view text, arrow::StringBuilder* builder) {
+            return builder->Append(text).ok();
+          });
+  }
+}
+
+Decoded DecodeBlock(const Pass& pass, const Block& block) {
+  // Checked before quotes are taken off, so that offsets are those of the file.
+  const size_t valid = ValidUtf8Prefix(block.text());
+  Cells cells = ReadRows(block.begin, 0, static_cast<uint32_t>(block.size),
+                         pass.delimiter, pass.names.size());
+  Decoded decoded;
+  size_t rows = cells.rows();
+  if (valid < static_cast<size_t>(block.size)) {
+    // The last row that begins before the fault holds it.
+    const auto after = std::upper_bound(cells.row_begins.begin(), cells.row_begins.end(),
+                                        static_cast<uint32_t>(valid));
+    const auto bad = static_cast<size_t>(after - cells.row_begins.begin());
+    if (bad > 0 && (bad < rows || cells.fault.empty() || valid < cells.fault_begin)) {
+      rows = bad - 1;
+      decoded.end = Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]),
+                                    ": expected valid UTF-8 in the row");
+    }
+  }
+  if (decoded.end.ok() && !cells.fault.empty()) {
+    decoded.end =
+        Status::IOError(PlaceOf(pass, block, cells.fault_begin), ": ", cells.fault);
+  }
+
+  arrow::FieldVector fields;
+  arrow::ArrayVector arrays;
+  for (size_t i = 0; i < pass.names.size(); ++i) {
+    if (!pass.options.Wants(pass.names[i])) continue;
+    const auto type = pass.types[i] ? pass.types[i] : InferType(block, cells, i, rows);
+    size_t misfit = rows;
+    auto array = Build(block, cells, i, rows, *type, &misfit);
+    if (!array.ok()) return {nullptr, AtFile(pass.path, array.status())};
+    if (misfit < rows) {
+      rows = misfit;
+      decoded.end =
+          Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]), ": column ",
+                          Quoted(pass.names[i]), ": ",
+                          Quoted(TextOf(block, cells.cells[rows * cells.columns + i])),
+                          " is not of type ", type->ToString(),
+                          ", which the column has in the sample at the files' start; "
+                          "pass schema= with the type it should have");
+    }
+    fields.push_back(arrow::field(pass.names[i], (*array)->type()));
+    arrays.push_back(std::move(*array));
+  }
+  for (auto& array : arrays) array = array->Slice(0, static_cast<int64_t>(rows));
+  decoded.rows = arrow::RecordBatch::Make(arrow::schema(std::move(fields)),
+                                          static_cast<int64_t>(rows), std::move(arrays));
+  return FitTypes(std::move(decoded), pass.options, Typing::kSpelling, [&](int64_t row) {
+    return PlaceOf(pass, block, cells.row_begins[static_cast<size_t>(row)]);
+  });
+}
+
+Result<TextPass> StartPass(const Input& input, const ReadOptions& options);
+
+// The kinds of the columns `names`: the caller's come as strings and are converted
+// afterwards, the sampled ones as they are. A file whose columns the sample of the whole
+// dataset did not meet is sampled by itself.
+Status FindTypes(const Input& input, Pass* pass) {
+  const ReadOptions& options = pass->options;
+  pass->types.assign(pass->names.size(), nullptr);
+  std::shared_ptr<arrow::Schema> own;
+  for (size_t i = 0; i < pass->names.size(); ++i) {
+    const std::string& name = pass->names[i];
+    if (!options.Wants(name)) continue;
+    if (options.FixedField(name)) {
+      pass->types[i] = arrow::utf8();
+      continue;
+    }
+    if (!options.sampled) continue;
+    auto field = options.sampled->GetFieldByName(name);
+    if (!field) {
+      if (!own) {
+        ReadOptions alone = options;
+        alone.sampled = nullptr;
+        ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, alone, StartPass));
+        own = sample.schema;
+      }
+      field = own->GetFieldByName(name);
+    }
+    pass->types[i] =
+        field && field->type()->id() != arrow::Type::NA ? field->type() : arrow::utf8();
+  }
+  return Status::OK();
+}
+
+// Takes the column names off the first block that has a row.
+Status ReadHeader(const Input& input, Pass* pass, Block* block) {
+  uint32_t begin = 0;
+  const auto size = static_cast<uint32_t>(block->size);
+  while (begin < size && (block->begin[begin] == '\n' || block->begin[begin] == '\r')) {
+    ++begin;
+  }
+  if (begin == size) return Status::OK();
+  std::vector<Cell> cells;
+  uint32_t next = 0;
+  // Reading a row undoes its quotes: where the row is data it is read a second time.
+  std::string copy(block->text().substr(begin));
+  copy.append(Block::kPadding, '\0');
+  if (!ReadRow(copy.data(), 0, size - begin, pass->delimiter, &cells, &next)) {
+    return Status::IOError(PlaceOf(*pass, *block, begin),
+                           ": a quoted cell is not closed before the end of the file");
+  }
+  std::vector<std::string> names(cells.size());
+  if (pass->options.csv.header) {
+    for (size_t i = 0; i < cells.size(); ++i) {
+      names[i] = std::string(copy.data() + cells[i].begin, cells[i].size);
+      if (ValidUtf8Prefix(names[i]) < names[i].size()) {
+        return Status::IOError(PlaceOf(*pass, *block, begin),
+                               ": expected valid UTF-8 in the column names");
+      }
+    }
+    begin += next;
+  }
+  block->line += CountByte(block->text().substr(0, begin), '\n');
+  block->begin += begin;
+  block->offset += begin;
+  block->size -= begin;
+  pass->names = UniqueNames(names);
+  return FindTypes(input, pass);
+}
+
+Result<TextPass> StartPass(const Input& input, const ReadOptions& options) {
+  auto pass = std::make_shared<Pass>();
+  pass->path = input.file.path;
+  pass->options = options;
+  pass->delimiter = DelimiterOf(input, options.csv);
+  const char delimiter = pass->delimiter;
+  return TextPass{MakeSplitter(delimiter),
+                  [input, pass](Block block) -> Result<std::function<Decoded()>> {
+                    if (pass->names.empty()) {
+                      ARROW_RETURN_NOT_OK(ReadHeader(input, pass.get(), &block));
+                    }
+                    // From here on the pass does not change: tasks may share it.
+                    return [pass = std::shared_ptr<const Pass>(pass),
+                            block = std::move(block)] {
+                      if (pass->names.empty()) return Decoded{};
+                      return DecodeBlock(*pass, block);
+                    };
+                  }};
+}
+
+Result<Sample> SampleCsv(const Input& input, const ReadOptions& options) {
+  return SampleText(input, options, StartPass);
+}
+
+Result<std::vector<Fragment>> CsvFragments(const Input& input,
+                                           const ReadOptions& options) {
+  return TextFragments(input, options, StartPass);
+}
+
+}  // namespace
+}  // namespace csv
+
+const Format kCsv{"csv",          {".csv", ".tsv"},  nullptr,
+                  csv::SampleCsv, csv::CsvFragments, nullptr};
+
+}  // namespace fast_axolotl

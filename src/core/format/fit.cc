@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/format/fit.h"
+
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "arrow/array/array_binary.h"
+#include "arrow/array/builder_base.h"
+#include "arrow/array/concatenate.h"
+#include "arrow/array/util.h"
+#include "arrow/compute/cast.h"
+#include "arrow/json/options.h"
+#include "arrow/json/reader.h"
+#include "arrow/scalar.h"
+#include "arrow/type.h"
+#include "core/common/text.h"
+#include "core/format/block_reader.h"
+#include "core/format/json/lexer.h"
+#include "core/format/schema.h"
+
+namespace fast_axolotl {
+namespace {
+
+using ArrayPtr = std::shared_ptr<arrow::Array>;
+using TypePtr = std::shared_ptr<arrow::DataType>;
+
+// JSON values in text form as values of `type`, by Arrow's JSON reader.
+Result<ArrayPtr> FromJsonText(const arrow::Array& array, const TypePtr& type) {
+  const auto& texts = static_cast<const arrow::StringArray&>(array);
+  std::string lines;
+  for (int64_t i = 0; i < texts.length(); ++i) {
+    lines += "{\"v\":";
+    // A value may be written over several lines; a newline is a blank there.
+    const size_t begin = lines.size();
+    lines += texts.IsNull(i) ? std::string_view("null") : texts.GetView(i);
+    for (size_t k = begin; k < lines.size(); ++k) {
+      if (lines[k] == '\n' || lines[k] == '\r') lines[k] = ' ';
+    }
+    lines += "}\n";
+  }
+  auto options = arrow::json::ParseOptions::Defaults();
+  options.explicit_schema = arrow::schema({arrow::field("v", type)});
+  options.unexpected_field_behavior = arrow::json::UnexpectedFieldBehavior::Error;
+  ARROW_ASSIGN_OR_RAISE(
+      auto batch,
+      arrow::json::ParseOne(options, arrow::Buffer::FromString(std::move(lines))));
+  return batch->column(0);
+}
+
+// Strings that hold one JSON value each, as they are.
+Result<ArrayPtr> CheckJson(const ArrayPtr& array) {
+  const auto& texts = static_cast<const arrow::StringArray&>(*array);
+  for (int64_t i = 0; i < texts.length(); ++i) {
+    if (texts.IsNull(i)) continue;
+    // The parser stops at a zero byte and reads a little beyond it.
+    std::string text(texts.GetView(i));
+    const size_t size = text.size();
+    text.append(Block::kPadding, '\0');
+    json::Fault fault;
+    const char* end = json::SkipValue(json::SkipSpace(text.data()), 0, &fault);
+    if (!end || json::SkipSpace(end) != text.data() + size) {
+      return Status::Invalid("not JSON");
+    }
+  }
+  return array;
+}
+
+Result<ArrayPtr> Convert(const ArrayPtr& array, bool json, const arrow::Field& wanted) {
+  const TypePtr& type = wanted.type();
+  if (array->length() == 0) return arrow::MakeEmptyArray(type);
+  if (IsJsonField(wanted) && array->type_id() == arrow::Type::STRING) {
+    return CheckJson(array);
+  }
+  if (array->type()->Equals(*type)) return array;
+  if (json) return FromJsonText(*array, type);
+  auto options = arrow::compute::CastOptions::Safe(type);
+  ARROW_ASSIGN_OR_RAISE(auto datum, arrow::compute::Cast(array, options));
+  return datum.make_array();
+}
+
+// The first row of `array` that does not convert; some row does not.
+int64_t FirstMisfit(const ArrayPtr& array, bool json, const arrow::Field& wanted) {
+  int64_t good = 0;
+  int64_t size = array->length();
+  while (size > 1) {
+    const int64_t half = size / 2;
+    if (Convert(array->Slice(good, half), json, wanted).ok()) {
+      good += half;
+      size -= half;
+    } else {
+      size = half;
+    }
+  }
+  return good;
+}
+
+std::string ValueText(const arrow::Array& array, int64_t row) {
+  auto scalar = array.GetScalar(row);
+  return scalar.ok() ? Quoted((*scalar)->ToString()) : "a value";
+}
+
+bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing typing) {
+  const auto is_text = [](const arrow::DataType& type) {
+    return arrow::is_base_binary_like(type.id()) || arrow::is_binary_view_like(type.id());
+  };
+  const bool text_to_text = is_text(from) == is_text(to);
+  return typing == Typing::kSpelling || text_to_text || from.id() == arrow::Type::NA ||
+         (is_text(from) && arrow::is_temporal(to.id()));
+}
+
+}  // namespace
+
+Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
+                 const Place& place) {
+  if (!options.types || !decoded.rows) return decoded;
+  for (const auto& wanted : options.types->fields()) {
+    auto& rows = decoded.rows;
+    const int index = rows->schema()->GetFieldIndex(wanted->name());
+    if (index < 0) continue;
+    const auto field = rows->schema()->field(index);
+    const bool json = IsJsonField(*field);
+    if (json == IsJsonField(*wanted) && (json || field->type()->Equals(wanted->type()))) {
+      continue;
+    }
+    auto column = rows->column(index);
+    const bool comparable = json || Comparable(*field->type(), *wanted->type(), typing);
+    auto converted = comparable ? Convert(column, json, *wanted)
+                                : Result<ArrayPtr>(Status::Invalid("not comparable"));
+    if (!converted.ok()) {
+      int64_t row = 0;
+      if (comparable) {
+        row = FirstMisfit(column, json, *wanted);
+      } else {
+        while (row < column->length() && column->IsNull(row)) ++row;
+      }
+      if (row < column->length()) {
+        decoded.end =
+            Status::IOError(place(row), ": column ", Quoted(field->name()), ": ",
+                            ValueText(*column, row), " is not a value of the type ",
+                            TypeName(*wanted), " that schema= gives this column");
+      }
+      rows = rows->Slice(0, row);
+      column = rows->column(index);
+      converted = comparable ? Convert(column, json, *wanted)
+                             : arrow::MakeArrayOfNull(wanted->type(), row);
+      if (!converted.ok()) return {nullptr, converted.status()};
+    }
+    auto replaced = rows->SetColumn(index, wanted->WithName(field->name()), *converted);
+    if (!replaced.ok()) return {nullptr, replaced.status()};
+    rows = *replaced;
+  }
+  return decoded;
+}
+
+}  // namespace fast_axolotl

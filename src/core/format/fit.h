@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "core/format/format.h"
+#include "core/format/options.h"
+
+namespace fast_axolotl {
+
+/// Names the place of a row of some batch: file, and line or row.
+using Place = std::function<std::string(int64_t row)>;
+
+/// What a file says of its values' types.
+enum class Typing {
+  kOwn,       // each value has a type; text is never taken for a number
+  kSpelling,  // all is text, as in CSV: values are converted from their spelling
+};
+
+/// Gives each column the type that the caller fixed for it. Values must fit exactly: at
+/// the first that does not, the rows before it remain and `end` names its place.
+Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
+                 const Place& place);
+
+}  // namespace fast_axolotl

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arrow/record_batch.h"
+#include "core/common/error.h"
+#include "core/format/options.h"
+
+namespace fast_axolotl {
+
+struct Input;
+
+/// Rows that were decoded, and how it ended: when `end` is an error, `rows` holds the
+/// good rows before the fault (or is null).
+struct Decoded {
+  std::shared_ptr<arrow::RecordBatch> rows;
+  Status end;
+};
+
+/// One piece of decoding: it touches no state but its own, so any thread may run it, at
+/// any time, once. `bytes` is about what it keeps in memory.
+struct DecodeTask {
+  std::function<Decoded()> decode;
+  int64_t bytes = 0;
+};
+
+/// Reads a fragment from its start: each call returns the next task, in the order of the
+/// rows, or nothing at the end. Calls must not overlap.
+using FragmentReader = std::function<Result<std::optional<DecodeTask>>()>;
+
+/// One independently decodable piece of a file: `[begin, end)` in the format's own unit
+/// (row groups, IPC batches, bytes).
+struct Fragment {
+  int64_t begin = 0;
+  int64_t end = 0;
+  std::optional<int64_t> rows;  // where the format knows it beforehand
+  std::function<Result<FragmentReader>()> open;
+};
+
+/// What the start of a file shows.
+struct Sample {
+  std::shared_ptr<arrow::Schema> schema;
+  int64_t rows = 0;
+  int64_t bytes = 0;      // of the stored file, about, that hold those rows
+  bool complete = false;  // the sample is the whole file, so `rows` is exact
+};
+
+/// How rows are laid down in a file. All functions return errors that name the file.
+struct Format {
+  std::string_view name;
+  std::vector<std::string_view> suffixes;
+  /// Whether the bytes of a file must decide: `matches` knows them for sure.
+  bool (*matches)(std::string_view head);
+  /// The columns of the file, from a footer or its first 4 MiB.
+  Result<Sample> (*sample)(const Input&, const ReadOptions&);
+  /// The file's fragments in row order, without decoding any.
+  Result<std::vector<Fragment>> (*fragments)(const Input&, const ReadOptions&);
+  /// The file's number of rows where a footer tells it, -1 where this file has none. Null
+  /// for formats that never tell.
+  Result<int64_t> (*count)(const Input&, const ReadOptions&);
+};
+
+/// Every format there is. A new one is a source file and a line in this table.
+std::span<const Format* const> Formats();
+
+/// The format called `name`, or null.
+const Format* FindFormat(std::string_view name);
+
+// The formats of the table.
+extern const Format kParquet;
+extern const Format kArrow;
+extern const Format kFeather;
+extern const Format kJson;
+extern const Format kJsonl;
+extern const Format kCsv;
+extern const Format kText;
+
+}  // namespace fast_axolotl

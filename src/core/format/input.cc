@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/format/input.h"
+
+#include <array>
+#include <utility>
+
+#include "core/common/text.h"
+
+namespace fast_axolotl {
+namespace {
+
+// Enough for every magic number, and for the first words of a JSON file.
+constexpr int64_t kHeadBytes = 512;
+
+std::string_view BaseName(std::string_view path) {
+  const size_t slash = path.find_last_of('/');
+  return slash == std::string_view::npos ? path : path.substr(slash + 1);
+}
+
+std::string AllowedFormats() {
+  std::string names;
+  for (const Format* format : Formats()) {
+    if (!names.empty()) names += ", ";
+    names += format->name;
+  }
+  return names;
+}
+
+Result<std::string> ReadHead(arrow::io::InputStream& stream) {
+  std::string head(kHeadBytes, '\0');
+  int64_t size = 0;
+  while (size < kHeadBytes) {
+    ARROW_ASSIGN_OR_RAISE(const int64_t got,
+                          stream.Read(kHeadBytes - size, head.data() + size));
+    if (got == 0) break;
+    size += got;
+  }
+  head.resize(static_cast<size_t>(size));
+  return head;
+}
+
+// Whether a file that begins with printable magic bytes is of that format: text may
+// begin so too (a CSV column "PARENT"), so the same bytes must stand at its end.
+// Behind a codec the end is out of reach, and the name decides.
+bool IsFramed(const Input& input, std::string_view head, std::string_view magic,
+              const Format* expected, const Format* format) {
+  if (!head.starts_with(magic)) return false;
+  if (expected == format || expected == nullptr) return true;
+  if (input.codec) return false;
+  const auto size = static_cast<int64_t>(magic.size());
+  std::string tail(magic.size(), '\0');
+  auto file = OpenFile(input.file, nullptr);
+  return file.ok() && (*file)->ReadAt(input.file.size - size, size, tail.data()).ok() &&
+         tail == magic;
+}
+
+// Formats that are recognised only to be refused, with the way out.
+Status RefuseForeign(const Input& input, std::string_view head, const Format* expected) {
+  const std::string& path = input.file.path;
+  const auto starts = [&](std::string_view magic) { return head.starts_with(magic); };
+  if (IsFramed(input, head, "FEA1", expected, &kFeather)) {
+    return Status::Invalid(
+        path,
+        ": Feather V1 is not supported; convert the file once with "
+        "`pyarrow.feather.write_feather(pyarrow.feather.read_table(old), new)`");
+  }
+  if (IsFramed(input, head, "PARE", expected, &kParquet)) {
+    return Status::Invalid(path,
+                           ": Parquet files with an encrypted footer are not "
+                           "supported; decrypt the file first");
+  }
+  // JSON and CSV begin with ASCII, so a zero byte there is half of a wider unit.
+  const bool ascii = expected == &kJson || expected == &kJsonl || expected == &kCsv;
+  if (starts("\xFF\xFE") || starts("\xFE\xFF") ||
+      starts(std::string_view("\0\0\xFE\xFF", 4)) ||
+      (ascii && head.substr(0, 2).find('\0') != std::string_view::npos)) {
+    return Status::Invalid(path,
+                           ": the text is UTF-16 or UTF-32, only UTF-8 is "
+                           "supported; convert it, for example with `iconv -t UTF-8`");
+  }
+  const bool bzip2 = starts("BZh") && head.substr(4).starts_with("1AY&SY");
+  if (bzip2 ||
+      starts("\xFD"
+             "7zXZ") ||
+      starts("PK\x03\x04") || starts("7z\xBC\xAF")) {
+    return Status::Invalid(path,
+                           ": bzip2, xz, zip and 7z files are not supported; "
+                           "decompress the file, or compress it with gzip or zstd");
+  }
+  return Status::OK();
+}
+
+}  // namespace
+
+NamedFormat FormatOfName(std::string_view name) {
+  name = BaseName(name);
+  NamedFormat found;
+  found.codec = CodecOfName(&name);
+  for (const Format* format : Formats()) {
+    for (std::string_view suffix : format->suffixes) {
+      if (EndsWithIgnoreCase(name, suffix)) found.format = format;
+    }
+  }
+  return found;
+}
+
+Result<Input> DetectInput(const File& file, const Format* format) {
+  const NamedFormat named = FormatOfName(file.path);
+  Input input;
+  input.file = file;
+  ARROW_ASSIGN_OR_RAISE(auto raw, input.OpenStream(nullptr));
+  ARROW_ASSIGN_OR_RAISE(std::string head, ReadHead(*raw));
+  input.codec = CodecOfBytes(head);
+  if (input.codec) {
+    ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(nullptr));
+    auto decoded = ReadHead(*stream);
+    // A fault right at the start comes up again when the file is read, in its place.
+    head = decoded.ok() ? *decoded : std::string();
+  } else if (named.codec) {
+    return Status::IOError(file.path, ": the name says ", named.codec->name,
+                           ", but the file does not start with that format's magic "
+                           "number");
+  }
+  const Format* expected = format ? format : named.format;
+  ARROW_RETURN_NOT_OK(RefuseForeign(input, head, expected));
+
+  for (const Format* candidate : Formats()) {
+    if (!candidate->matches || !candidate->matches(head)) continue;
+    if (candidate == &kParquet && !IsFramed(input, head, "PAR1", expected, &kParquet)) {
+      continue;
+    }
+    // Where several formats share their bytes, the expected one among them is it.
+    if (expected && expected->matches && expected->matches(head)) candidate = expected;
+    if (format && candidate != format) {
+      return Status::Invalid(file.path, ": format=\"", format->name,
+                             "\" was asked for, but the file's first bytes are those of ",
+                             candidate->name);
+    }
+    input.format = candidate;
+    return input;
+  }
+  if (!expected) {
+    return Status::Invalid("the format of '", file.path,
+                           "' cannot be told from its name or first bytes; pass format= "
+                           "as one of ",
+                           AllowedFormats());
+  }
+  input.format = expected;
+  // An array under a `.jsonl` name: again the bytes decide.
+  const size_t first = head.find_first_not_of(" \t\r\n", 0);
+  if (!format && expected == &kJsonl && first != std::string::npos &&
+      head[first] == '[') {
+    input.format = &kJson;
+  }
+  return input;
+}
+
+Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenStream(
+    std::shared_ptr<ByteCounter> counter) const {
+  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
+  if (!codec) return raw;
+  return codec->open(std::move(raw), file.path);
+}
+
+Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::OpenRandomAccess(
+    std::shared_ptr<ByteCounter> counter) const {
+  if (!codec) return OpenFile(file, std::move(counter));
+  std::lock_guard lock(spooled_->mutex);
+  if (!spooled_->file) {
+    ARROW_ASSIGN_OR_RAISE(auto stream, OpenStream(std::move(counter)));
+    ARROW_ASSIGN_OR_RAISE(spooled_->file, Spool(*stream, file.path));
+  }
+  return spooled_->file;
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "arrow/io/interfaces.h"
+#include "core/codec/codec.h"
+#include "core/common/error.h"
+#include "core/format/format.h"
+#include "core/source/file.h"
+
+namespace fast_axolotl {
+
+/// A file and how to read it.
+struct Input {
+  File file;
+  const Codec* codec = nullptr;  // null: plain
+  const Format* format = nullptr;
+
+  /// The file's bytes, decompressed, from the start.
+  Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(
+      std::shared_ptr<ByteCounter> counter) const;
+
+  /// The same with random access. Behind a codec that is a temporary file, made at the
+  /// first call and kept as long as this input or a copy of it.
+  Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenRandomAccess(
+      std::shared_ptr<ByteCounter> counter) const;
+
+ private:
+  struct Spooled {
+    std::mutex mutex;
+    std::shared_ptr<arrow::io::RandomAccessFile> file;
+  };
+  std::shared_ptr<Spooled> spooled_ = std::make_shared<Spooled>();
+};
+
+/// Finds out how to read a file: the first bytes decide, then the name, unless `format`
+/// is given, which stands above the name. An unknown format is Invalid (a ValueError);
+/// bytes that contradict what they must be are an IOError.
+Result<Input> DetectInput(const File& file, const Format* format);
+
+/// What a name alone says: format (or null) and codec (or null).
+struct NamedFormat {
+  const Format* format = nullptr;
+  const Codec* codec = nullptr;
+};
+NamedFormat FormatOfName(std::string_view name);
+
+}  // namespace fast_axolotl

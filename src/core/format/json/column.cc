@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/format/json/column.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "arrow/array/array_nested.h"
+#include "arrow/array/builder_binary.h"
+#include "arrow/array/util.h"
+#include "arrow/util/bit_util.h"
+#include "core/format/options.h"
+
+namespace fast_axolotl::json {
+namespace {
+
+const char* OutOfMemory(const char* p, Fault* fault) {
+  return fault->Set(p, "memory for the value");
+}
+
+// The number of digits at `p`, at most 8, and their value: no branch per digit, since
+// the lengths of token ids cannot be predicted. After D. Lemire, "Quickly parsing eight
+// digits" (2018), with the digits' count found by the same word-wide arithmetic.
+inline int ParseDigits(const char* p, uint64_t* value) {
+  uint64_t word;
+  std::memcpy(&word, p, sizeof word);
+  constexpr uint64_t kHigh = 0xF0F0F0F0F0F0F0F0u;
+  const uint64_t other =
+      ((word & kHigh) | (((word + 0x0606060606060606u) & kHigh) >> 4)) ^
+      0x3333333333333333u;
+  const int count = other ? __builtin_ctzll(other) >> 3 : 8;
+  if (count == 0) return 0;
+  word = (word << (8 * (8 - count))) & 0x0F0F0F0F0F0F0F0Fu;
+  word = word * 10 + (word >> 8);
+  *value = (((word & 0x000000FF000000FFu) * 0x000F424000000064u) +
+            (((word >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
+           32;
+  return count;
+}
+
+}  // namespace
+
+Status Column::Pad(int64_t row) {
+  if (rows_ == row) return Status::OK();
+  const int64_t missing = row - rows_;
+  spans_.resize(row, Span{0, 0});
+  rows_ = row;
+  if (shape_ == Shape::kFlat) return values_.AppendNulls(missing);
+  if (shape_ == Shape::kList) {
+    list_ends_.resize(row, static_cast<int32_t>(values_.size()));
+    list_valid_.resize(row, false);
+  }
+  return Status::OK();
+}
+
+void Column::Truncate(int64_t row) {
+  if (row >= rows_) return;
+  rows_ = row;
+  if (use_ == Use::kIgnore) return;
+  spans_.resize(row);
+  if (shape_ == Shape::kFlat) {
+    values_.Truncate(row);
+  } else if (shape_ == Shape::kList) {
+    list_ends_.resize(row);
+    list_valid_.resize(row);
+    values_.Truncate(row == 0 ? 0 : list_ends_[row - 1]);
+  }
+}
+
+Status Column::AddNull() {
+  if (shape_ == Shape::kFlat) return values_.AppendNulls(1);
+  if (shape_ == Shape::kList) {
+    list_ends_.push_back(static_cast<int32_t>(values_.size()));
+    list_valid_.push_back(false);
+  }
+  return Status::OK();
+}
+
+const char* Column::AsText(const char* p, Fault* fault) {
+  shape_ = Shape::kText;
+  return SkipValue(p, 1, fault);
+}
+
+const char* Column::Parse(const char* p, int64_t row, const char* text, Fault* fault) {
+  if (use_ == Use::kIgnore) return SkipValue(p, 1, fault);
+  if (rows_ > row) Truncate(row);
+  if (!Pad(row).ok()) return OutOfMemory(p, fault);
+  const char* end;
+  if (*p == 'n') {
+    Literal literal;
+    end = ScanLiteral(p, &literal, fault);
+    if (!end) return nullptr;
+    if (!AddNull().ok()) return OutOfMemory(p, fault);
+    p = end;  // an empty span
+  } else {
+    end = shape_ == Shape::kText ? SkipValue(p, 1, fault) : ParseTyped(p, fault);
+    if (!end) return nullptr;
+  }
+  spans_.push_back({static_cast<uint32_t>(p - text), static_cast<uint32_t>(end - text)});
+  rows_ = row + 1;
+  return end;
+}
+
+const char* Column::ParseTyped(const char* p, Fault* fault) {
+  if (*p == '{') return AsText(p, fault);
+  if (*p == '[') {
+    if (shape_ == Shape::kFlat) {
+      if (values_.kind() != Kind::kNull) return AsText(p, fault);
+      shape_ = Shape::kList;
+      list_ends_.assign(rows_, 0);
+      list_valid_.assign(rows_, false);
+      values_.Truncate(0);
+    }
+    return ParseList(p, fault);
+  }
+  if (shape_ == Shape::kList) return AsText(p, fault);
+  const char* end = ParseScalar(p, &values_, fault);
+  return end || fault->at ? end : AsText(p, fault);
+}
+
+const char* Column::ParseList(const char* p, Fault* fault) {
+  const char* const begin = p;
+  const int64_t first = values_.size();
+  p = SkipSpace(p + 1);
+  while (*p != ']') {
+    if (IsDigit(*p) && values_.Become(Kind::kInt64)) {
+      Status status;
+      const char* rest = ParseInt64s(p, &status);
+      if (!status.ok()) return OutOfMemory(p, fault);
+      if (*rest == ']') {
+        p = rest;
+        break;
+      }
+      p = rest;
+    }
+    if (*p == 'n') {
+      Literal literal;
+      p = ScanLiteral(p, &literal, fault);
+      if (!p) return nullptr;
+      if (!values_.AppendNulls(1).ok()) return OutOfMemory(p, fault);
+    } else {
+      const char* end =
+          *p == '[' || *p == '{' ? nullptr : ParseScalar(p, &values_, fault);
+      if (!end) return fault->at ? nullptr : AsText(begin, fault);
+      p = end;
+    }
+    p = SkipSpace(p);
+    if (*p == ']') break;
+    if (*p != ',') return fault->Set(p, "',' or ']' in an array");
+    p = SkipSpace(p + 1);
+    if (*p == ']') return fault->Set(p, "a value after ','");
+  }
+  if (values_.size() - first > std::numeric_limits<int32_t>::max() - first) {
+    values_.Truncate(first);
+    return AsText(begin, fault);
+  }
+  list_ends_.push_back(static_cast<int32_t>(values_.size()));
+  list_valid_.push_back(true);
+  return p + 1;
+}
+
+// Reads items as long as they are plain integers of up to seven digits, the shape of
+// token ids. Stops at the closing bracket, or at the first item that is something else.
+const char* Column::ParseInt64s(const char* p, Status* status) {
+  constexpr int64_t kRun = 1024;
+  for (;;) {
+    auto room = values_.ReserveInt64s(kRun);
+    if (!room.ok()) {
+      *status = room.status();
+      return p;
+    }
+    int64_t* out = *room;
+    int64_t* const full = out + kRun;
+    bool more = true;
+    while (out < full) {
+      uint64_t value = 0;
+      const int digits = ParseDigits(p, &value);
+      more = digits > 0 && digits < 8 && (*p != '0' || digits == 1);
+      if (!more) break;
+      const char* end = p + digits;
+      if (*end == ',') {
+        end += 1 + (end[1] == ' ');
+      } else if (*end != ']') {
+        // Blanks before the comma, or a fraction: the general loop knows.
+        more = false;
+        break;
+      }
+      // "7,]" leaves the bracket to the general loop's check.
+      if (*end == ']' && end[-1] != *(p + digits - 1)) {
+        more = false;
+        break;
+      }
+      *out++ = static_cast<int64_t>(value);
+      p = end;
+      if (*p == ']') {
+        more = false;
+        break;
+      }
+    }
+    *status = values_.CommitInt64s(out);
+    if (!status->ok() || !more) return p;
+  }
+}
+
+const char* Column::ParseScalar(const char* p, Values* values, Fault* fault) {
+  if (*p == '"') return ParseString(p, values, fault);
+  const char* end;
+  Status status;
+  if (IsDigit(*p) || *p == '-') {
+    Number number;
+    end = ScanNumber(p, &number, fault);
+    if (!end) return nullptr;
+    if (number.kind == Number::kBigInt) return nullptr;
+    const bool integer = number.kind == Number::kInt64;
+    if (!values->Become(integer ? Kind::kInt64 : Kind::kDouble)) return nullptr;
+    status =
+        integer ? values->AppendInt64(number.integer) : values->AppendDouble(number.real);
+  } else {
+    Literal literal;
+    end = ScanLiteral(p, &literal, fault);
+    if (!end) return nullptr;
+    const bool boolean = literal == Literal::kTrue || literal == Literal::kFalse;
+    if (!values->Become(boolean ? Kind::kBool : Kind::kDouble)) return nullptr;
+    status = boolean
+                 ? values->AppendBool(literal == Literal::kTrue)
+                 : values->AppendDouble(literal == Literal::kNaN
+                                            ? std::numeric_limits<double>::quiet_NaN()
+                                            : std::numeric_limits<double>::infinity());
+  }
+  return status.ok() ? end : OutOfMemory(p, fault);
+}
+
+const char* Column::ParseString(const char* p, Values* values, Fault* fault) {
+  StringToken token;
+  const char* end = ScanString(p + 1, &token, fault);
+  if (!end || !values->Become(Kind::kString)) return nullptr;
+  if (!token.escaped) {
+    return values->AppendString(token.raw()).ok() ? end : OutOfMemory(p, fault);
+  }
+  auto room = values->ReserveString(static_cast<int64_t>(token.raw().size()));
+  if (!room.ok()) return OutOfMemory(p, fault);
+  bool lone = false;
+  char* stop = Unescape(token, *room, &lone, fault);
+  // A lone surrogate has no UTF-8; such a column stays text, escapes and all.
+  if (!stop || lone) return nullptr;
+  return values->CommitString(stop).ok() ? end : OutOfMemory(p, fault);
+}
+
+Result<Column::Finished> Column::Finish(int64_t rows, const char* text) {
+  ARROW_RETURN_NOT_OK(Pad(rows));
+  if (shape_ == Shape::kFlat) {
+    ARROW_ASSIGN_OR_RAISE(auto array, values_.Finish());
+    return Finished{arrow::field(name_, array->type()), array};
+  }
+  if (shape_ == Shape::kList) {
+    ARROW_ASSIGN_OR_RAISE(auto items, values_.Finish());
+    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> offsets,
+                          arrow::AllocateBuffer((rows + 1) * 4));
+    auto* out = offsets->mutable_data_as<int32_t>();
+    out[0] = 0;
+    std::copy(list_ends_.begin(), list_ends_.end(), out + 1);
+    std::shared_ptr<arrow::Buffer> valid;
+    const auto nulls = std::count(list_valid_.begin(), list_valid_.end(), false);
+    if (nulls > 0) {
+      ARROW_ASSIGN_OR_RAISE(valid, arrow::AllocateEmptyBitmap(rows));
+      for (int64_t i = 0; i < rows; ++i) {
+        if (list_valid_[i]) arrow::bit_util::SetBit(valid->mutable_data(), i);
+      }
+    }
+    auto type = arrow::list(items->type());
+    return Finished{
+        arrow::field(name_, type),
+        std::make_shared<arrow::ListArray>(type, rows, offsets, items, valid, nulls)};
+  }
+  arrow::StringBuilder builder;
+  int64_t bytes = 0;
+  for (const Span& span : spans_) bytes += span.end - span.begin;
+  ARROW_RETURN_NOT_OK(builder.Reserve(rows));
+  ARROW_RETURN_NOT_OK(builder.ReserveData(bytes));
+  for (const Span& span : spans_) {
+    if (span.begin == span.end) {
+      builder.UnsafeAppendNull();
+    } else {
+      builder.UnsafeAppend(text + span.begin,
+                           static_cast<int32_t>(span.end - span.begin));
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(auto array, builder.Finish());
+  return Finished{JsonField(name_), array};
+}
+
+}  // namespace fast_axolotl::json

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// JSON and JSON lines: rows are framed, then parsed one by one into columns. What is read
+// is what Python's json.loads reads from each row; see lexer.h for the grammar.
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "arrow/record_batch.h"
+#include "arrow/type.h"
+#include "core/common/text.h"
+#include "core/format/block_reader.h"
+#include "core/format/fit.h"
+#include "core/format/format.h"
+#include "core/format/input.h"
+#include "core/format/json/column.h"
+#include "core/format/json/lexer.h"
+#include "core/format/json/splitter.h"
+#include "core/format/text_format.h"
+
+namespace fast_axolotl {
+namespace json {
+namespace {
+
+// A block's rows, parsed into columns.
+class Rows {
+ public:
+  Rows(const ReadOptions& options, const char* text) : options_(options), text_(text) {}
+
+  int64_t count() const { return count_; }
+  const Fault& fault() const { return fault_; }
+
+  // Adds the row `[begin, end)`; `*end` must be a zero byte. On a fault nothing is added.
+  bool Add(const char* begin, const char* end) {
+    fault_ = {};
+    const char* p = ParseObject(SkipSpace(begin));
+    if (p) p = SkipSpace(p);
+    if (p && p != end) p = fault_.Set(p, "nothing after the row's object");
+    if (p) {
+      ++count_;
+      return true;
+    }
+    while (!columns_.empty() && columns_.back().first_row() == count_) {
+      by_name_.erase(columns_.back().name());
+      columns_.pop_back();
+    }
+    for (Column& column : columns_) column.Truncate(count_);
+    return false;
+  }
+
+  Result<std::shared_ptr<arrow::RecordBatch>> Finish() {
+    std::vector<std::shared_ptr<arrow::Field>> fields;
+    std::vector<std::shared_ptr<arrow::Array>> arrays;
+    for (Column& column : columns_) {
+      if (column.ignored()) continue;
+      ARROW_ASSIGN_OR_RAISE(auto finished, column.Finish(count_, text_));
+      fields.push_back(std::move(finished.field));
+      arrays.push_back(std::move(finished.array));
+    }
+    return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), count_,
+                                    std::move(arrays));
+  }
+
+ private:
+  const char* ParseObject(const char* p) {
+    if (*p != '{') return fault_.Set(p, "an object, '{'");
+    p = SkipSpace(p + 1);
+    if (*p == '}') return p + 1;
+    for (size_t next = 0;; ++next) {
+      if (*p != '"') return fault_.Set(p, "a quoted key");
+      p = FindColumn(p + 1, &next);
+      if (!p) return nullptr;
+      p = SkipSpace(p);
+      if (*p != ':') return fault_.Set(p, "':' after a key");
+      p = columns_[next].Parse(SkipSpace(p + 1), count_, text_, &fault_);
+      if (!p) return nullptr;
+      p = SkipSpace(p);
+      if (*p == '}') return p + 1;
+      if (*p != ',') return fault_.Set(p, "',' or '}' in an object");
+      p = SkipSpace(p + 1);
+    }
+  }
+
+  // Sets `*index` to the column of the key at `p`, which is behind the opening quote, and
+  // returns the byte behind its closing one. Keys mostly come in the order of the row
+  // before, so the column at `*index` is tried first.
+  const char* FindColumn(const char* p, size_t* index) {
+    if (*index < columns_.size()) {
+      const std::string& name = columns_[*index].name();
+      // strncmp stops at the row's zero byte; a plain name stands in the text as it is.
+      if (std::strncmp(p, name.c_str(), name.size()) == 0 && p[name.size()] == '"' &&
+          plain_[*index]) {
+        return p + name.size() + 1;
+      }
+    }
+    StringToken token;
+    const char* end = ScanString(p, &token, &fault_);
+    if (!end) return nullptr;
+    std::string name(token.raw());
+    if (token.escaped) {
+      bool lone = false;
+      char* stop = Unescape(token, name.data(), &lone, &fault_);
+      if (!stop) return nullptr;
+      name.resize(stop - name.data());
+    }
+    const auto [found, added] = by_name_.try_emplace(name, columns_.size());
+    *index = found->second;
+    if (added) {
+      plain_.resize(*index);
+      plain_.push_back(name.find_first_of(std::string_view("\"\\\0", 3)) ==
+                       std::string::npos);
+      columns_.emplace_back(std::move(name), count_, UseOf(found->first));
+    }
+    return end;
+  }
+
+  Column::Use UseOf(const std::string& name) const {
+    if (!options_.Wants(name)) return Column::Use::kIgnore;
+    const auto field = options_.FixedField(name);
+    if (!field) return Column::Use::kTyped;
+    if (IsJsonField(*field)) return Column::Use::kText;
+    switch (field->type()->id()) {
+      case arrow::Type::BOOL:
+      case arrow::Type::INT64:
+      case arrow::Type::DOUBLE:
+      case arrow::Type::STRING:
+        return Column::Use::kTyped;
+      default:
+        return Column::Use::kText;
+    }
+  }
+
+  const ReadOptions& options_;
+  const char* const text_;
+  int64_t count_ = 0;
+  Fault fault_;
+  std::vector<Column> columns_;
+  std::vector<bool> plain_;  // the name of columns_[i] needs no escapes
+  std::unordered_map<std::string, size_t> by_name_;
+};
+
+// Calls `visit(begin, end)` for each row of a block, blank lines left out, until it
+// returns false.
+template <typename Visit>
+void ForEachRow(const Block& block, Visit&& visit) {
+  char* p = block.begin;
+  char* const stop = p + block.size;
+  if (block.framed) {
+    for (uint32_t row_end : block.row_ends) {
+      if (!visit(p, block.begin + row_end)) return;
+      p = block.begin + row_end + 1;
+    }
+    return;
+  }
+  while (p < stop) {
+    auto* end = static_cast<char*>(std::memchr(p, '\n', stop - p));
+    if (!end) end = stop;
+    const char* text = p;
+    while (text < end && IsSpace(*text)) ++text;
+    if (text < end && !visit(p, end)) return;
+    p = end + 1;
+  }
+}
+
+// Where a byte of a block is, in words.
+std::string PlaceOf(const std::string& path, const Block& block, int64_t row,
+                    const char* row_begin, const char* at) {
+  const std::string offset =
+      " (byte offset " + std::to_string(block.offset + (at - block.begin)) + ")";
+  if (block.framed) {
+    return path + ": row " + std::to_string(block.row + row + 1) + offset;
+  }
+  const std::string_view before(block.begin, row_begin - block.begin);
+  return path + ": line " + std::to_string(block.line + CountByte(before, '\n') + 1) +
+         ", column " + std::to_string(at - row_begin + 1) + offset;
+}
+
+Decoded DecodeBlock(const Block& block, const std::string& path,
+                    const ReadOptions& options) {
+  const char* const valid = block.begin + ValidUtf8Prefix(block.text());
+  Rows rows(options, block.begin);
+  Decoded decoded;
+  ForEachRow(block, [&](char* begin, char* end) {
+    Fault fault;
+    if (end > valid && begin <= valid && valid < block.begin + block.size) {
+      fault.Set(std::max<const char*>(valid, begin), "valid UTF-8");
+    } else {
+      // The zero byte keeps a broken row from running into the next one.
+      const char kept = std::exchange(*end, '\0');
+      const bool good = rows.Add(begin, end);
+      *end = kept;
+      if (good) return true;
+      fault = rows.fault();
+    }
+    const std::string_view found(fault.at, end - fault.at);
+    decoded.end =
+        Status::IOError(PlaceOf(path, block, rows.count(), begin, fault.at),
+                        ": expected ", fault.expected, ", found ",
+                        found.empty() ? "the end of the row" : Quoted(found, 20));
+    return false;
+  });
+  auto batch = rows.Finish();
+  if (!batch.ok()) return {nullptr, AtFile(path, batch.status())};
+  decoded.rows = *batch;
+  return FitTypes(std::move(decoded), options, Typing::kOwn, [&](int64_t row) {
+    std::string place;
+    int64_t index = 0;
+    ForEachRow(block, [&](char* begin, char*) {
+      if (index++ < row) return true;
+      place = PlaceOf(path, block, row, begin, begin);
+      return false;
+    });
+    return place;
+  });
+}
+
+Result<TextPass> StartPass(const Input& input, const ReadOptions& options) {
+  const std::string& path = input.file.path;
+  return TextPass{MakeSplitter(path, /*may_be_object=*/input.format == &kJson),
+                  [path, options](Block block) -> Result<std::function<Decoded()>> {
+                    return [path, options, block = std::move(block)] {
+                      return DecodeBlock(block, path, options);
+                    };
+                  }};
+}
+
+Result<Sample> SampleJson(const Input& input, const ReadOptions& options) {
+  return SampleText(input, options, StartPass);
+}
+
+Result<std::vector<Fragment>> JsonFragments(const Input& input,
+                                            const ReadOptions& options) {
+  return TextFragments(input, options, StartPass);
+}
+
+}  // namespace
+}  // namespace json
+
+const Format kJson{"json",           {".json"},           nullptr,
+                   json::SampleJson, json::JsonFragments, nullptr};
+const Format kJsonl{"jsonl",          {".jsonl", ".ndjson"}, nullptr,
+                    json::SampleJson, json::JsonFragments,   nullptr};
+
+}  // namespace fast_axolotl

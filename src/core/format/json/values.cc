@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/format/json/values.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "arrow/array/array_primitive.h"
+#include "arrow/array/data.h"
+#include "arrow/array/util.h"
+#include "arrow/type.h"
+#include "arrow/util/bit_util.h"
+
+namespace fast_axolotl::json {
+namespace {
+
+int64_t Width(Kind kind) {
+  switch (kind) {
+    case Kind::kBool:
+      return 1;
+    case Kind::kInt64:
+    case Kind::kDouble:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+template <typename Bits>
+Result<std::shared_ptr<arrow::Buffer>> Pack(const Bits& bits, int64_t size) {
+  ARROW_ASSIGN_OR_RAISE(auto packed, arrow::AllocateEmptyBitmap(size));
+  for (int64_t i = 0; i < size; ++i) {
+    if (bits[i]) arrow::bit_util::SetBit(packed->mutable_data(), i);
+  }
+  return packed;
+}
+
+}  // namespace
+
+std::shared_ptr<arrow::DataType> TypeOfKind(Kind kind) {
+  switch (kind) {
+    case Kind::kBool:
+      return arrow::boolean();
+    case Kind::kInt64:
+      return arrow::int64();
+    case Kind::kDouble:
+      return arrow::float64();
+    case Kind::kString:
+      return arrow::utf8();
+    default:
+      return arrow::null();
+  }
+}
+
+bool Values::Become(Kind kind) {
+  if (kind_ == kind) return true;
+  if (kind_ != Kind::kNull) return false;
+  kind_ = kind;
+  // The nulls so far get a slot each.
+  const int64_t nulls = std::exchange(size_, 0);
+  nulls_ = 0;
+  return nulls == 0 || AppendNulls(nulls).ok();
+}
+
+Status Values::Grow(int64_t count) {
+  if (!valid_.empty()) valid_.resize(valid_.size() + count, true);
+  size_ += count;
+  return Status::OK();
+}
+
+Status Values::AppendNulls(int64_t count) {
+  if (count == 0) return Status::OK();
+  if (kind_ != Kind::kNull) {
+    if (valid_.empty()) valid_.assign(size_, true);
+    valid_.resize(size_ + count, false);
+    if (kind_ == Kind::kString) {
+      ARROW_RETURN_NOT_OK(ends_.Append(count, static_cast<int32_t>(bytes_.length())));
+    } else {
+      ARROW_RETURN_NOT_OK(fixed_.Append(count * Width(kind_), 0));
+    }
+  }
+  size_ += count;
+  nulls_ += count;
+  return Status::OK();
+}
+
+Status Values::AppendBool(bool value) {
+  const uint8_t byte = value;
+  ARROW_RETURN_NOT_OK(fixed_.Append(&byte, 1));
+  return Grow(1);
+}
+
+Status Values::AppendInt64(int64_t value) {
+  ARROW_RETURN_NOT_OK(fixed_.Append(&value, sizeof value));
+  return Grow(1);
+}
+
+Status Values::AppendDouble(double value) {
+  ARROW_RETURN_NOT_OK(fixed_.Append(&value, sizeof value));
+  return Grow(1);
+}
+
+Status Values::AppendString(std::string_view value) {
+  ARROW_RETURN_NOT_OK(bytes_.Append(value));
+  ARROW_RETURN_NOT_OK(ends_.Append(static_cast<int32_t>(bytes_.length())));
+  return Grow(1);
+}
+
+Result<char*> Values::ReserveString(int64_t bytes) {
+  ARROW_RETURN_NOT_OK(bytes_.Reserve(bytes));
+  return reinterpret_cast<char*>(bytes_.mutable_data()) + bytes_.length();
+}
+
+Status Values::CommitString(char* end) {
+  bytes_.UnsafeAdvance(reinterpret_cast<uint8_t*>(end) - bytes_.mutable_data() -
+                       bytes_.length());
+  ARROW_RETURN_NOT_OK(ends_.Append(static_cast<int32_t>(bytes_.length())));
+  return Grow(1);
+}
+
+Result<int64_t*> Values::ReserveInt64s(int64_t count) {
+  ARROW_RETURN_NOT_OK(fixed_.Reserve(count * 8));
+  return reinterpret_cast<int64_t*>(fixed_.mutable_data() + fixed_.length());
+}
+
+Status Values::CommitInt64s(int64_t* end) {
+  const int64_t bytes =
+      reinterpret_cast<uint8_t*>(end) - fixed_.mutable_data() - fixed_.length();
+  fixed_.UnsafeAdvance(bytes);
+  return Grow(bytes / 8);
+}
+
+void Values::Truncate(int64_t size) {
+  if (size >= size_) return;
+  if (kind_ == Kind::kNull) {
+    nulls_ = size;
+  } else if (!valid_.empty()) {
+    nulls_ -= std::count(valid_.begin() + size, valid_.end(), false);
+    valid_.resize(size);
+  }
+  if (kind_ == Kind::kString) {
+    ends_.bytes_builder()->Rewind(size * static_cast<int64_t>(sizeof(int32_t)));
+    bytes_.Rewind(size == 0 ? 0 : ends_.data()[size - 1]);
+  } else {
+    fixed_.Rewind(size * Width(kind_));
+  }
+  size_ = size;
+}
+
+Result<std::shared_ptr<arrow::Array>> Values::Finish() {
+  if (kind_ == Kind::kNull) return std::make_shared<arrow::NullArray>(size_);
+  std::vector<std::shared_ptr<arrow::Buffer>> buffers(1);
+  if (nulls_ > 0) {
+    ARROW_ASSIGN_OR_RAISE(buffers[0], Pack(valid_, size_));
+  }
+  if (kind_ == Kind::kString) {
+    ARROW_ASSIGN_OR_RAISE(auto offsets, arrow::AllocateBuffer((size_ + 1) * 4));
+    auto* out = offsets->mutable_data_as<int32_t>();
+    out[0] = 0;
+    if (size_ > 0) std::memcpy(out + 1, ends_.data(), size_ * 4);
+    buffers.push_back(std::move(offsets));
+    ARROW_ASSIGN_OR_RAISE(auto bytes, bytes_.Finish(/*shrink_to_fit=*/false));
+    buffers.push_back(std::move(bytes));
+  } else if (kind_ == Kind::kBool) {
+    ARROW_ASSIGN_OR_RAISE(auto bits, Pack(fixed_.data(), size_));
+    buffers.push_back(std::move(bits));
+  } else {
+    ARROW_ASSIGN_OR_RAISE(auto fixed, fixed_.Finish(/*shrink_to_fit=*/false));
+    buffers.push_back(std::move(fixed));
+  }
+  return arrow::MakeArray(
+      arrow::ArrayData::Make(TypeOfKind(kind_), size_, std::move(buffers), nulls_));
+}
+
+}  // namespace fast_axolotl::json

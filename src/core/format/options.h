@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "arrow/type_fwd.h"
+#include "core/source/file.h"
+
+namespace fast_axolotl {
+
+/// How a CSV file is written where RFC 4180 leaves a choice.
+struct CsvOptions {
+  /// The byte between cells; 0 means a tab in `.tsv` files and a comma elsewhere.
+  char delimiter = 0;
+  /// Whether the first row holds the column names; they are `column_<i>` otherwise.
+  bool header = true;
+};
+
+/// What to read of each file, and as what.
+struct ReadOptions {
+  /// Only these columns; those that a file lacks are left out of its batches.
+  std::optional<std::vector<std::string>> columns;
+  /// Types that the caller fixed, by column name; null where none is.
+  std::shared_ptr<arrow::Schema> types;
+  /// The columns that sampling found. CSV takes its kinds from here.
+  std::shared_ptr<arrow::Schema> sampled;
+  CsvOptions csv;
+  std::shared_ptr<ByteCounter> counter;
+
+  /// The field that the caller fixed for a column, or null.
+  std::shared_ptr<arrow::Field> FixedField(const std::string& column) const;
+  /// Whether a column is to be read.
+  bool Wants(const std::string& column) const;
+};
+
+/// Stored with a field whose strings are JSON values in text form: Python gets the
+/// values, other outputs get `arrow.json`.
+std::shared_ptr<arrow::Field> JsonField(const std::string& name);
+bool IsJsonField(const arrow::Field& field);
+
+}  // namespace fast_axolotl

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Text: each line is a row of the column `text`. A line ends at "\n" or "\r\n" and
+// nowhere else; blank lines are rows.
+
+#include "core/common/text.h"
+
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "arrow/array/builder_binary.h"
+#include "arrow/record_batch.h"
+#include "arrow/type.h"
+#include "core/format/block_reader.h"
+#include "core/format/fit.h"
+#include "core/format/format.h"
+#include "core/format/input.h"
+#include "core/format/text_format.h"
+
+namespace fast_axolotl {
+namespace {
+
+constexpr char kColumn[] = "text";
+
+std::string PlaceOf(const std::string& path, const Block& block, int64_t row) {
+  return path + ": line " + std::to_string(block.line + row + 1);
+}
+
+Decoded DecodeBlock(const Block& block, const std::string& path,
+                    const ReadOptions& options) {
+  const std::string_view text = block.text();
+  const size_t valid = ValidUtf8Prefix(text);
+  const bool wanted = options.Wants(kColumn);
+  Decoded decoded;
+  arrow::StringBuilder builder;
+  int64_t rows = 0;
+  Status memory = builder.ReserveData(block.size);
+  for (size_t begin = 0; begin < text.size() && memory.ok(); ++rows) {
+    size_t end = text.find('\n', begin);
+    if (end == std::string_view::npos) end = text.size();
+    if (end > valid) {
+      decoded.end = Status::IOError(
+          PlaceOf(path, block, rows), ", column ", valid - begin + 1, " (byte offset ",
+          block.offset + static_cast<int64_t>(valid), "): expected valid UTF-8, found ",
+          Quoted(text.substr(valid, 4)));
+      break;
+    }
+    std::string_view line = text.substr(begin, end - begin);
+    // Without its newline at the end of the file a "\r" belongs to the line.
+    if (line.ends_with('\r') && end < text.size()) line.remove_suffix(1);
+    if (wanted) memory = builder.Append(line);
+    begin = end + 1;
+  }
+  std::shared_ptr<arrow::Array> array;
+  if (memory.ok()) memory = builder.Finish(&array);
+  if (!memory.ok()) return {nullptr, AtFile(path, memory)};
+  arrow::FieldVector fields;
+  arrow::ArrayVector arrays;
+  if (wanted) {
+    fields.push_back(arrow::field(kColumn, arrow::utf8()));
+    arrays.push_back(std::move(array));
+  }
+  decoded.rows = arrow::RecordBatch::Make(arrow::schema(fields), rows, arrays);
+  return FitTypes(std::move(decoded), options, Typing::kSpelling,
+                  [&](int64_t row) { return PlaceOf(path, block, row); });
+}
+
+Result<TextPass> StartPass(const Input& input, const ReadOptions& options) {
+  return TextPass{
+      SplitLines,
+      [path = input.file.path, options](Block block) -> Result<std::function<Decoded()>> {
+        return [path, options, block = std::move(block)] {
+          return DecodeBlock(block, path, options);
+        };
+      }};
+}
+
+Result<Sample> SampleLines(const Input& input, const ReadOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, StartPass));
+  // An empty file has the column as well.
+  if (sample.schema->num_fields() == 0 && options.Wants(kColumn)) {
+    sample.schema = arrow::schema({arrow::field(kColumn, arrow::utf8())});
+  }
+  return sample;
+}
+
+Result<std::vector<Fragment>> LineFragments(const Input& input,
+                                            const ReadOptions& options) {
+  return TextFragments(input, options, StartPass);
+}
+
+}  // namespace
+
+const Format kText{"text",      {".txt", ".text"}, nullptr,
+                   SampleLines, LineFragments,     nullptr};
+
+}  // namespace fast_axolotl

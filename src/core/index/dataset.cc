@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/index/dataset.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/common/text.h"
+#include "core/format/schema.h"
+
+namespace fast_axolotl {
+namespace {
+
+constexpr size_t kSampledFiles = 16;
+
+bool IsJson(const Input& input) {
+  return input.format == &kJson || input.format == &kJsonl;
+}
+
+// Null, or a list of nothing but nulls: the sample does not show what it holds.
+bool IsUnknown(const arrow::DataType& type) {
+  return type.id() == arrow::Type::NA ||
+         (type.id() == arrow::Type::LIST && IsUnknown(*type.field(0)->type()));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Dataset>> Dataset::Open(std::vector<File> files,
+                                               const Format* format,
+                                               ReadOptions options) {
+  std::shared_ptr<Dataset> dataset(
+      new Dataset(std::move(files), format, std::move(options)));
+  ARROW_RETURN_NOT_OK(dataset->TakeSample());
+  return dataset;
+}
+
+Result<Input> Dataset::input(size_t file) const {
+  {
+    std::lock_guard lock(mutex_);
+    if (inputs_[file]) return *inputs_[file];
+  }
+  ARROW_ASSIGN_OR_RAISE(Input input, DetectInput(files_[file], format_));
+  std::lock_guard lock(mutex_);
+  if (!inputs_[file]) inputs_[file] = std::move(input);
+  return *inputs_[file];
+}
+
+Status Dataset::TakeSample() {
+  // Every column is sampled, so that a wrong name can be told the right ones.
+  auto found = arrow::schema(arrow::FieldVector{});
+  bool json = false;
+  bool csv = false;
+  size_t next = 0;
+  for (size_t k = 0; k < kSampledFiles && next < files_.size(); ++k) {
+    const size_t file = std::max(next, k * files_.size() / kSampledFiles);
+    if (file >= files_.size()) break;
+    next = file + 1;
+    ARROW_ASSIGN_OR_RAISE(const Input input, this->input(file));
+    ReadOptions all = options_;
+    all.columns.reset();
+    all.counter = nullptr;
+    ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
+    json |= IsJson(input);
+    csv |= input.format == &kCsv;
+    found = WidenSchema(*found, *samples_[file]->schema,
+                        input.format == &kCsv ? Mixed::kString : Mixed::kJson);
+  }
+  arrow::FieldVector fields = found->fields();
+  for (auto& field : fields) {
+    if (csv && field->type()->id() == arrow::Type::NA) {
+      field = arrow::field(field->name(), arrow::utf8());
+    } else if (json && IsUnknown(*field->type())) {
+      field = JsonField(field->name());
+    }
+  }
+  options_.sampled = arrow::schema(fields);
+  if (options_.types) {
+    for (const auto& fixed : options_.types->fields()) {
+      const auto same =
+          std::find_if(fields.begin(), fields.end(),
+                       [&](const auto& field) { return field->name() == fixed->name(); });
+      if (same == fields.end()) {
+        fields.push_back(fixed);
+      } else {
+        *same = fixed;
+      }
+    }
+  }
+  ARROW_RETURN_NOT_OK(CheckColumns(*arrow::schema(fields)));
+  if (options_.columns) {
+    arrow::FieldVector chosen;
+    const auto all = arrow::schema(fields);
+    for (const std::string& name : *options_.columns) {
+      auto field = all->GetFieldByName(name);
+      chosen.push_back(field ? field : arrow::field(name, arrow::null()));
+    }
+    fields = std::move(chosen);
+  }
+  schema_ = arrow::schema(std::move(fields));
+  return Status::OK();
+}
+
+Status Dataset::CheckColumns(const arrow::Schema& found) {
+  if (!options_.columns) return Status::OK();
+  std::vector<std::string> names = found.field_names();
+  const auto has = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  };
+  const auto missing = [&] {
+    return std::find_if_not(options_.columns->begin(), options_.columns->end(), has);
+  };
+  // Footers are cheap enough to ask all of them before a name is called wrong.
+  for (size_t i = 0; i < files_.size() && missing() != options_.columns->end(); ++i) {
+    if (samples_[i]) continue;
+    ARROW_ASSIGN_OR_RAISE(const Input input, this->input(i));
+    if (input.format->count == nullptr || input.codec) continue;
+    ARROW_ASSIGN_OR_RAISE(const Sample sample, input.format->sample(input, options_));
+    for (const auto& name : sample.schema->field_names()) {
+      if (!has(name)) names.push_back(name);
+    }
+  }
+  const auto wrong = missing();
+  if (wrong == options_.columns->end()) return Status::OK();
+  std::string known;
+  constexpr size_t kShown = 50;
+  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    known += (i ? ", " : "") + names[i];
+  }
+  if (names.size() > kShown)
+    known += ", ... (" + std::to_string(names.size()) + " in all)";
+  return Status::Invalid("no column ", Quoted(*wrong), " in ",
+                         Quoted(files_[0].path, 200),
+                         files_.size() > 1 ? " and the other files" : "",
+                         "; the columns there are: ", known.empty() ? "none" : known);
+}
+
+Result<RowCount> Dataset::CountRows() const {
+  RowCount count;
+  int64_t sampled_rows = 0;
+  int64_t sampled_bytes = 0;
+  int64_t unknown_bytes = 0;
+  for (size_t i = 0; i < files_.size(); ++i) {
+    const auto& sample = samples_[i];
+    if (sample) {
+      sampled_rows += sample->rows;
+      sampled_bytes += sample->bytes;
+      if (sample->complete) {
+        count.rows += sample->rows;
+        continue;
+      }
+    }
+    ARROW_ASSIGN_OR_RAISE(const Input input, this->input(i));
+    if (input.format->count && (!input.codec || sample)) {
+      ARROW_ASSIGN_OR_RAISE(const int64_t rows, input.format->count(input, options_));
+      if (rows >= 0) {
+        count.rows += rows;
+        continue;
+      }
+    }
+    unknown_bytes += files_[i].size;
+  }
+  if (unknown_bytes > 0) {
+    count.exact = false;
+    if (sampled_bytes > 0) {
+      count.rows += static_cast<int64_t>(static_cast<double>(unknown_bytes) /
+                                             static_cast<double>(sampled_bytes) *
+                                             static_cast<double>(sampled_rows) +
+                                         0.5);
+    }
+  }
+  return count;
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/scan/batch_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace fast_axolotl {
+
+// Fills `next_` until it is whole or nothing more comes; false if the time ended first.
+Result<bool> BatchReader::Fill(std::chrono::milliseconds timeout) {
+  while (next_.rows < batch_size_ && !ended_) {
+    if (!rest_.rows) {
+      auto piece = scan_->Next(timeout);
+      if (!piece.ok()) {
+        failure_ = piece.status();
+        ended_ = true;
+        break;
+      }
+      if (!*piece) return false;
+      if (!(*piece)->rows) {
+        ended_ = true;
+        break;
+      }
+      rest_ = std::move(**piece);
+    }
+    const int64_t taken = std::min(batch_size_ - next_.rows, rest_.rows->num_rows());
+    next_.pieces.push_back({rest_.rows->Slice(0, taken), rest_.file, rest_.first_row});
+    next_.rows += taken;
+    if (taken == rest_.rows->num_rows()) {
+      rest_ = {};
+    } else {
+      rest_.rows = rest_.rows->Slice(taken);
+      rest_.first_row += taken;
+    }
+  }
+  return true;
+}
+
+Result<std::optional<Batch>> BatchReader::Next(std::chrono::milliseconds timeout) {
+  for (;;) {
+    ARROW_ASSIGN_OR_RAISE(const bool filled, Fill(timeout));
+    if (!filled) return std::nullopt;
+    if (next_.rows == 0) {
+      ARROW_RETURN_NOT_OK(failure_);
+      return Batch{};
+    }
+    const bool ours =
+        number_ >= share_.first && (number_ - share_.first) % share_.step == 0;
+    ++number_;
+    Batch batch = std::exchange(next_, {});
+    if (ours) return batch;
+  }
+}
+
+}  // namespace fast_axolotl

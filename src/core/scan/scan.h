@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "core/format/format.h"
+#include "core/index/dataset.h"
+
+namespace fast_axolotl {
+
+struct ScanOptions {
+  int num_threads = 1;
+  /// About how much may be decoded and not yet delivered.
+  int64_t read_ahead_bytes = int64_t{64} << 20;
+};
+
+/// Rows of one file, as they are delivered.
+struct Piece {
+  std::shared_ptr<arrow::RecordBatch> rows;
+  size_t file = 0;
+  int64_t first_row = 0;  // in the file, from 0
+};
+
+/// Decodes a dataset's files ahead on threads of its own and delivers their rows in
+/// order.
+///
+/// Fragments are read front to back, several at a time; each yields tasks that any thread
+/// may decode. The queue is bounded by bytes: half for the fragment that is delivered
+/// from, half for all behind it, so that neither can starve the other.
+class Scan {
+ public:
+  Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan);
+  /// Stops and joins the threads.
+  ~Scan();
+
+  /// What a wait ended with: rows, the end (`rows` is null), or the time (nothing).
+  /// An error comes after all rows before it, and again at every later call.
+  Result<std::optional<Piece>> Next(std::chrono::milliseconds timeout);
+
+  /// Stops the threads and drops what is queued. Next must not be called any more.
+  void Close();
+
+ private:
+  struct Slot;
+  struct Stream;
+  using Lock = std::unique_lock<std::mutex>;
+
+  void Work();
+  bool WorkOnce(Lock& lock);
+  void Decode(Lock& lock, std::shared_ptr<Slot> slot);
+  void Advance(Lock& lock, std::shared_ptr<Stream> stream);
+  void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
+  std::shared_ptr<Stream> FindStream();
+  int64_t BytesBehindFront() const;
+
+  const std::shared_ptr<const Dataset> dataset_;
+  const ReadOptions options_;
+  const ScanOptions scan_;
+
+  std::mutex mutex_;
+  std::condition_variable work_;   // there may be something to do
+  std::condition_variable ready_;  // there may be something to deliver
+  bool stop_ = false;
+  size_t next_file_ = 0;
+  std::deque<std::shared_ptr<Stream>> streams_;  // in the order of delivery
+  std::deque<std::shared_ptr<Slot>> waiting_;    // to be decoded
+  int64_t bytes_ = 0;                            // of all slots
+  Status failure_;                               // delivered, and what all calls get now
+  size_t delivered_file_ = 0;
+  int64_t delivered_rows_ = 0;  // of that file
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace fast_axolotl

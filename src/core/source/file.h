@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "arrow/io/interfaces.h"
+#include "core/common/error.h"
+
+namespace fast_axolotl {
+
+/// A regular file on a local disk, as it was when the dataset was made.
+struct File {
+  std::string path;
+  int64_t size = 0;
+};
+
+/// Bytes read from disk so far, shared by all files of one reader.
+using ByteCounter = std::atomic<int64_t>;
+
+/// Looks at `path`, following links. Anything but a regular file is refused: a pipe
+/// cannot be opened twice, and sampling the schema needs that.
+Result<File> StatFile(const std::string& path);
+
+/// Opens a file for `pread`: concurrent ReadAt calls are safe, nothing is mapped (a
+/// mapped file that shrinks kills the process). A file that ends before `file.size`
+/// is an IOError. `counter` may be null.
+Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
+    const File& file, std::shared_ptr<ByteCounter> counter);
+
+/// Writes the rest of `stream` to an unlinked temporary file and opens that for
+/// `pread`; errors name `path`, the file the bytes came from.
+Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStream& stream,
+                                                           const std::string& path);
+
+}  // namespace fast_axolotl

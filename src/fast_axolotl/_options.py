@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to read and how: the arguments that all entry points share, checked once."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from fast_axolotl import _core, _paths
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# A mapping from column to type name or Arrow type; or a pyarrow.Schema.
+Schema: TypeAlias = "Mapping[str, Any] | Any"
+
+# Decoded rows that may lie ready, for all files of a reader together.
+_READ_AHEAD_BYTES: Final = 64 << 20
+_MAX_THREADS: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """How CSV files are written, where RFC 4180 leaves a choice.
+
+    Attributes:
+        delimiter: The one-byte character between cells; ``None`` means a tab in files
+            named ``.tsv`` and a comma in all others.
+        header: Whether the first row holds the column names. Without it they are
+            ``column_0``, ``column_1``, and so on.
+
+    Raises:
+        ValueError: The delimiter is not one ASCII character, or is a quote or a line
+            end.
+        TypeError: An argument of a wrong type.
+    """
+
+    delimiter: str | None = None
+    header: bool = True
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and not isinstance(self.delimiter, str):
+            raise TypeError(
+                f"delimiter must be a str or None, not {type(self.delimiter).__name__}"
+            )
+        if not isinstance(self.header, bool):
+            raise TypeError(f"header must be a bool, not {type(self.header).__name__}")
+        if self.delimiter is not None and (
+            len(self.delimiter) != 1
+            or not self.delimiter.isascii()
+            or self.delimiter in '"\r\n\0'
+        ):
+            raise ValueError(
+                "delimiter must be one ASCII character other than a quote or a line "
+                f"end, not {self.delimiter!r}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Checked arguments; plain values only, so that they can be pickled."""
+
+    files: list[str]
+    batch_size: int
+    columns: list[str] | None
+    num_threads: int | None
+    read_ahead_bytes: int
+    schema: list[tuple[str, Any]]
+    format: str | None
+    csv: CsvOptions
+
+    def open(self) -> _core.Dataset:
+        """Look at the files; see ``streaming_dataset_reader`` for the errors."""
+        return _core.open_dataset(
+            [os.fsencode(file) for file in self.files],
+            self.format,
+            self.columns,
+            self.schema,
+            self.csv.delimiter,
+            self.csv.header,
+        )
+
+    def reader(
+        self, dataset: _core.Dataset, *, worker: int, workers: int
+    ) -> _core.Reader:
+        """Start a pass that gives every ``workers``-th batch, from ``worker`` on."""
+        threads = self.num_threads
+        if threads is None:
+            cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+            threads = max(1, min(cpus // workers, _MAX_THREADS))
+        return _core.Reader(
+            dataset, self.batch_size, threads, self.read_ahead_bytes, worker, workers
+        )
+
+    def with_batch_size(self, batch_size: int) -> Options:
+        return replace(self, batch_size=batch_size)
+
+
+_HAS_AFFINITY: Final = hasattr(os, "sched_getaffinity")
+
+
+def check(
+    path: _paths.Paths,
+    batch_size: int,
+    columns: Sequence[str] | None,
+    *,
+    num_threads: int | None,
+    read_ahead_bytes: int | None,
+    schema: Schema | None,
+    format: str | None,
+    csv: CsvOptions | None,
+) -> Options:
+    """Check the arguments and find the files.
+
+    Raises:
+        FileNotFoundError: There is no such file, or the pattern matches none.
+        ValueError: An argument has a wrong value.
+        TypeError: An argument is of a wrong type.
+    """
+    if csv is not None and not isinstance(csv, CsvOptions):
+        raise TypeError(f"csv must be a CsvOptions, not {type(csv).__name__}")
+    if read_ahead_bytes is None:
+        read_ahead_bytes = _READ_AHEAD_BYTES
+    return Options(
+        batch_size=_positive("batch_size", batch_size),
+        columns=_column_names(columns),
+        num_threads=None
+        if num_threads is None
+        else _positive("num_threads", num_threads),
+        read_ahead_bytes=_positive("read_ahead_bytes", read_ahead_bytes),
+        schema=_schema_types(schema),
+        format=_format_name(format),
+        csv=csv or CsvOptions(),
+        files=_paths.resolve(path),
+    )
+
+
+def _positive(name: str, value: object) -> int:
+    # numpy's integers and the like have __index__; bool does too, and is none.
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    number = int(value.__index__())
+    if not 1 <= number < 1 << 31 and name != "read_ahead_bytes":
+        raise ValueError(f"{name} must be from 1 to {(1 << 31) - 1}, not {number}")
+    if not 1 <= number < 1 << 62:
+        raise ValueError(f"{name} must be at least 1, not {number}")
+    return number
+
+
+def _column_names(columns: object) -> list[str] | None:
+    if columns is None:
+        return None
+    if isinstance(columns, (str, bytes)) or not isinstance(columns, (list, tuple)):
+        raise TypeError(
+            f"columns must be a list of column names or None, not "
+            f"{type(columns).__name__}"
+        )
+    for name in columns:
+        if not isinstance(name, str):
+            raise TypeError(f"columns must hold str only, not {type(name).__name__}")
+    if not columns:
+        raise ValueError(
+            "columns is empty: name at least one column, or pass None for all"
+        )
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise ValueError(f"columns names {', '.join(map(repr, twice))} more than once")
+    return list(columns)
+
+
+def _format_name(format: object) -> str | None:
+    if format is None:
+        return None
+    if not isinstance(format, str):
+        raise TypeError(f"format must be a str or None, not {type(format).__name__}")
+    known = [name for name, _ in _core.formats()]
+    if format not in known:
+        raise ValueError(f"unknown format {format!r}; the formats are {', '.join(known)}")
+    return format
+
+
+def _schema_types(schema: object) -> list[tuple[str, Any]]:
+    if schema is None:
+        return []
+    if isinstance(schema, Mapping):
+        types = list(schema.items())
+    elif hasattr(schema, "__arrow_c_schema__") and hasattr(schema, "names"):
+        # A pyarrow.Schema iterates over its fields.
+        types = [(field.name, field.type) for field in schema]  # type: ignore[attr-defined]
+    else:
+        raise TypeError(
+            "schema must map column names to type names or Arrow types, or be a "
+            f"pyarrow.Schema, not {type(schema).__name__}"
+        )
+    for name, _ in types:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"schema must have column names as keys, not {type(name).__name__}"
+            )
+    return types

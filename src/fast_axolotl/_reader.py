@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pass over the data."""
+
+from __future__ import annotations
+
+import atexit
+import weakref
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fast_axolotl import _options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from fast_axolotl import _core
+    from fast_axolotl._options import CsvOptions, Options, Schema
+    from fast_axolotl._paths import Paths
+
+# A batch: column name to the list of its values, all of the same length.
+Batch: TypeAlias = dict[str, list[Any]]
+
+_open_readers: weakref.WeakSet[StreamingReader] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Join all threads before the interpreter and Arrow's statics go away."""
+    for reader in list(_open_readers):
+        reader.close()
+
+
+class StreamingReader:
+    """An iterator over the batches of a dataset, one pass.
+
+    Iterating gives a ``dict`` from column name to ``list``, all lists of ``batch_size``
+    values but in the last batch. Rows are decoded ahead on threads, which are joined when
+    the reader ends, is closed, or is dropped; it is a context manager, too.
+
+    A fault in a file is raised as an ``OSError`` that names file and place, after all
+    rows before it were given, and again at every later call.
+
+    Made by :func:`streaming_dataset_reader` and by iterating a dataset.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        dataset: _core.Dataset,
+        *,
+        worker: int = 0,
+        workers: int = 1,
+    ) -> None:
+        self._files = options.files
+        self._dataset = dataset
+        self._reader = options.reader(dataset, worker=worker, workers=workers)
+        _open_readers.add(self)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        return self._reader.next_dict()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Absent where __init__ failed.
+        reader = getattr(self, "_reader", None)
+        if reader is not None:
+            reader.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"<StreamingReader of {len(self._files)} files, "
+            f"columns {self.columns}, {self.rows_read} rows read>"
+        )
+
+    def __reduce__(self) -> str:
+        raise TypeError(
+            "a StreamingReader cannot be pickled: it holds threads and open files; "
+            "pickle a StreamingDataset and iterate it on the other side"
+        )
+
+    def close(self) -> None:
+        """Stop reading and join the threads. Iterating then ends at once."""
+        self._reader.close()
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of the batches, in their order, as far as a sample tells.
+
+        A batch of JSON rows may have further keys, behind these.
+        """
+        return [name for name, _ in self._dataset.schema]
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """The columns' types by name, such as ``"list<int64>"``.
+
+        ``"json"`` is a column of values of no one simple type; each is what
+        ``json.loads`` gives.
+        """
+        return dict(self._dataset.schema)
+
+    @property
+    def files(self) -> list[str]:
+        """The files, in the order of reading."""
+        return list(self._files)
+
+    @property
+    def bytes_total(self) -> int:
+        """The files' size on disk, in bytes."""
+        return self._dataset.bytes_total
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read from disk so far, ahead of the rows given."""
+        return self._reader.bytes_read
+
+    @property
+    def rows_read(self) -> int:
+        """Rows given so far."""
+        return self._reader.rows_read
+
+
+def streaming_dataset_reader(
+    path: Paths,
+    batch_size: int = 1000,
+    columns: Sequence[str] | None = None,
+    *,
+    num_threads: int | None = None,
+    read_ahead_bytes: int | None = None,
+    schema: Schema | None = None,
+    format: str | None = None,
+    csv: CsvOptions | None = None,
+) -> StreamingReader:
+    """Stream the rows of data files in batches.
+
+    Args:
+        path: A file, a glob pattern (``**`` for any depth), a folder, or a list of these.
+        batch_size: Rows in each batch; only the last one may have fewer.
+        columns: The columns to read, in this order; ``None`` means all.
+        num_threads: Threads that decode; ``None`` chooses by the CPUs there are.
+        read_ahead_bytes: How much may be decoded ahead of the caller, in bytes.
+        schema: Column name to type name or Arrow type, for columns whose type the files
+            do not fix.
+        format: The format of all files, where their names do not tell.
+        csv: How CSV files are written.
+
+    Returns:
+        An iterator of ``dict[str, list]``.
+
+    Raises:
+        FileNotFoundError: No file, or the pattern matches none.
+        ValueError: An unknown format or column, or an argument of a wrong value.
+        TypeError: An argument of a wrong type.
+        OSError: A file that cannot be read, is truncated or corrupt; where the fault is
+            in its rows, while iterating.
+    """
+    options = _options.check(
+        path,
+        batch_size,
+        columns,
+        num_threads=num_threads,
+        read_ahead_bytes=read_ahead_bytes,
+        schema=schema,
+        format=format,
+        csv=csv,
+    )
+    return StreamingReader(options, options.open())
+
+
+def _rust_streaming_reader(
+    path: Paths, batch_size: int, columns: Sequence[str] | None
+) -> StreamingReader:
+    """Stream batches; internal, kept for its callers: use streaming_dataset_reader."""
+    return streaming_dataset_reader(path, batch_size, columns)
+
+
+def count_rows(
+    path: Paths,
+    *,
+    columns: Sequence[str] | None = None,
+    schema: Schema | None = None,
+    format: str | None = None,
+    csv: CsvOptions | None = None,
+    progress: Callable[[int, int, int], object] | None = None,
+) -> int:
+    """Count the rows of data files, exactly.
+
+    Footers tell the number where the format has them; all other files are read.
+
+    Args:
+        path: As for :func:`streaming_dataset_reader`, as are all but ``progress``.
+        columns: The columns to decode while reading.
+        schema: Types of columns.
+        format: The format of all files.
+        csv: How CSV files are written.
+        progress: Called now and then with the rows so far, the bytes read from disk and
+            the files' size in bytes.
+
+    Raises:
+        OSError: A file that cannot be read, is truncated or corrupt.
+        FileNotFoundError, ValueError, TypeError: As for ``streaming_dataset_reader``.
+    """
+    options = _options.check(
+        path,
+        4096,
+        columns,
+        num_threads=None,
+        read_ahead_bytes=None,
+        schema=schema,
+        format=format,
+        csv=csv,
+    )
+    dataset = options.open()
+    rows, exact = dataset.count_rows()
+    if exact:
+        return rows
+    reader = options.reader(dataset, worker=0, workers=1)
+    try:
+        while True:
+            reader.next_count()
+            if progress is not None:
+                progress(reader.rows_read, reader.bytes_read, dataset.bytes_total)
+    except StopIteration:
+        return reader.rows_read
+    finally:
+        reader.close()
