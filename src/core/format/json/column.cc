@@ -132,7 +132,9 @@ const char* Column::ParseList(const char* p, Fault* fault) {
         p = rest;
         break;
       }
-      p = rest;
+      // Behind a comma, or at an item that is none of its own.
+      p = SkipSpace(rest);
+      if (*p == ']') return fault->Set(p, "a value after ','");
     }
     if (*p == 'n') {
       Literal literal;
