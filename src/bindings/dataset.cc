@@ -78,13 +78,13 @@ std::shared_ptr<Dataset> Open(
   return ValueOf(std::move(dataset));
 }
 
-std::vector<std::tuple<nb::object, std::string>> Schema(const Dataset& dataset) {
-  std::vector<std::tuple<nb::object, std::string>> columns;
+std::vector<std::tuple<nb::str, std::string>> Schema(const Dataset& dataset) {
+  std::vector<std::tuple<nb::str, std::string>> columns;
   for (const auto& field : dataset.schema()->fields()) {
     columns.emplace_back(
-        nb::steal(PyUnicode_DecodeUTF8(field->name().data(),
-                                       static_cast<Py_ssize_t>(field->name().size()),
-                                       "surrogatepass")),
+        nb::steal<nb::str>(PyUnicode_DecodeUTF8(
+            field->name().data(), static_cast<Py_ssize_t>(field->name().size()),
+            "surrogatepass")),
         TypeName(*field));
   }
   return columns;

@@ -176,7 +176,9 @@ void RegisterReader(nb::module_& m) {
       .def(nb::init<std::shared_ptr<Dataset>, int64_t, int, int64_t, int64_t, int64_t>(),
            nb::arg("dataset"), nb::arg("batch_size"), nb::arg("num_threads"),
            nb::arg("read_ahead_bytes"), nb::arg("first"), nb::arg("step"))
-      .def("next_dict", &Reader::NextDict, "The next batch, as a dict of lists.")
+      .def("next_dict", &Reader::NextDict,
+           nb::sig("def next_dict(self) -> dict[str, list[typing.Any]]"),
+           "The next batch, as a dict of lists.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")

@@ -1,6 +1,7 @@
 """The compiled core of fast_axolotl."""
 
 from collections.abc import Sequence
+from typing import Any
 
 
 def version() -> str:
@@ -22,7 +23,7 @@ class Dataset:
     """Files to be read, and the columns they have."""
 
     @property
-    def schema(self) -> list[tuple[object, str]]:
+    def schema(self) -> list[tuple[str, str]]:
         """Each column's name and its type's name."""
 
     @property
@@ -40,7 +41,7 @@ class Reader:
 
     def __init__(self, dataset: Dataset, batch_size: int, num_threads: int, read_ahead_bytes: int, first: int, step: int) -> None: ...
 
-    def next_dict(self) -> object:
+    def next_dict(self) -> dict[str, list[Any]]:
         """The next batch, as a dict of lists."""
 
     def next_count(self) -> int:
