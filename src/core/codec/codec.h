@@ -13,6 +13,16 @@
 
 namespace fast_axolotl {
 
+/// A place inside compressed data from which it can be decompressed.
+struct RestartPoint {
+  int64_t in = 0;        // compressed bytes before it
+  int bits = 0;          // of the byte before `in` that are still to be read, 0 to 7
+  int64_t out = 0;       // decompressed bytes before it
+  uint32_t crc = 0;      // of the gzip member so far, and
+  uint32_t member = 0;   // its decompressed length so far, modulo 2^32
+  std::string window;    // what matches may refer to: up to 32 KiB before `out`
+};
+
 /// A compression that a whole file may be wrapped in.
 struct Codec {
   std::string_view name;
@@ -24,6 +34,16 @@ struct Codec {
   /// after it fails with an IOError that names `path` and the compressed byte offset.
   Result<std::shared_ptr<arrow::io::InputStream>> (*open)(
       std::shared_ptr<arrow::io::InputStream> raw, const std::string& path);
+  /// The same, slower, noting the places where decompression can start again in `points`
+  /// as they are passed: the start, and others at least 1 MiB of output apart.
+  Result<std::shared_ptr<arrow::io::InputStream>> (*open_recording)(
+      std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+      std::vector<RestartPoint>* points);
+  /// The decompressed bytes from a point on. `raw` starts at its byte `point.in`, or one
+  /// before where `point.bits` is not 0.
+  Result<std::shared_ptr<arrow::io::InputStream>> (*open_at)(
+      std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+      const RestartPoint& point);
 };
 
 /// Every codec there is. A new one is a source file and a line in this table.

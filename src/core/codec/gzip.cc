@@ -2,11 +2,17 @@
 
 // gzip (RFC 1952): one or more members, each with its CRC-32 and length, through ISA-L.
 // Zero bytes after the last member are padding, as gzip itself takes them.
+//
+// A restart point is a border of two deflate blocks, with the 32 KiB before it that matches
+// may refer to. Only zlib stops at those borders, so it does the recording; ISA-L, which is
+// several times as fast, does the reading.
 
 #include <isa-l/igzip_lib.h>
+#include <zlib.h>
 
 #include <algorithm>
 #include <limits>
+#include <vector>
 
 #include "core/codec/codec.h"
 #include "core/codec/decoded_stream.h"
@@ -37,9 +43,23 @@ std::string_view Reason(int code) {
   }
 }
 
+// Points are this far apart: each costs up to 32 KiB in the index.
+constexpr int64_t kPointDistance = int64_t{16} << 20;
+
 class GzipDecoder {
  public:
   GzipDecoder() { Restart(); }
+
+  // Goes on inside a member. The checksum at its end is that of the whole member.
+  explicit GzipDecoder(const RestartPoint& point) : bits_(point.bits) {
+    isal_inflate_init(&state_);
+    state_.crc_flag = ISAL_GZIP_NO_HDR_VER;
+    state_.crc = point.crc;
+    state_.total_out = point.member;
+    window_.assign(point.window.begin(), point.window.end());
+    isal_inflate_set_dict(&state_, window_.data(),
+                          static_cast<uint32_t>(window_.size()));
+  }
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
     if (state_.block_state == ISAL_BLOCK_FINISH) {
@@ -53,6 +73,14 @@ class GzipDecoder {
       Restart();
     }
     if (fault_ != 0) return Status::IOError(Reason(fault_));
+    if (bits_ > 0 && input.available > 0) {
+      // The first block begins in the middle of a byte, whose upper bits are its own.
+      state_.read_in = *input.next >> (8 - bits_);
+      state_.read_in_length = bits_;
+      bits_ = 0;
+      ++input.next;
+      --input.available;
+    }
     constexpr int64_t kMost = std::numeric_limits<uint32_t>::max();
     const uint32_t offered = static_cast<uint32_t>(std::min(room, kMost));
     state_.next_in = const_cast<uint8_t*>(input.next);
@@ -83,13 +111,100 @@ class GzipDecoder {
   }
 
   inflate_state state_;
+  std::vector<uint8_t> window_;
+  int bits_ = 0;
   bool padded_ = false;
   int fault_ = 0;
 };
 
-Result<std::shared_ptr<arrow::io::InputStream>> Open(
-    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path) {
-  auto gzip = std::make_shared<GzipDecoder>();
+// Inflates with zlib, which can stop at every block border, and notes some of them.
+class RecordingDecoder {
+ public:
+  explicit RecordingDecoder(std::vector<RestartPoint>* points) : points_(points) {
+    // 15 bits of window, and 16 for a gzip header.
+    started_ = inflateInit2(&stream_, 15 + 16) == Z_OK;
+    points_->push_back({});
+  }
+  RecordingDecoder(const RecordingDecoder&) = delete;
+  RecordingDecoder& operator=(const RecordingDecoder&) = delete;
+  ~RecordingDecoder() {
+    if (started_) inflateEnd(&stream_);
+  }
+
+  Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
+    if (!started_) return Status::OutOfMemory("zlib cannot be started");
+    if (finished_) {
+      while (input.available > 0 && *input.next == 0) {
+        Take(input, 1);
+        padded_ = true;
+      }
+      if (input.available == 0) return 0;
+      if (padded_) return Status::IOError("garbage after the last member");
+      inflateReset(&stream_);
+      finished_ = false;
+      crc_ = 0;
+      member_ = 0;
+    }
+    constexpr int64_t kMost = std::numeric_limits<uInt>::max();
+    stream_.next_in = const_cast<Bytef*>(input.next);
+    stream_.avail_in = static_cast<uInt>(input.available);
+    stream_.next_out = out;
+    stream_.avail_out = static_cast<uInt>(std::min(room, kMost));
+    const uInt offered = stream_.avail_out;
+    const int code = inflate(&stream_, Z_BLOCK);
+    Take(input, input.available - stream_.avail_in);
+    const int64_t wrote = offered - stream_.avail_out;
+    out_ += wrote;
+    member_ += static_cast<uint32_t>(wrote);
+    crc_ = static_cast<uint32_t>(::crc32(crc_, out, static_cast<uInt>(wrote)));
+    if (code == Z_STREAM_END) {
+      finished_ = true;
+    } else if (code != Z_OK && code != Z_BUF_ERROR) {
+      return Status::IOError(stream_.msg ? stream_.msg : "cannot be decompressed");
+    }
+    // zlib's manual: 128 says that a block has just ended, 64 that it was the last one;
+    // the low bits are those of the last byte that are not used yet.
+    const bool border = (stream_.data_type & 128) && !(stream_.data_type & 64);
+    if (border && out_ - points_->back().out >= kPointDistance) Note();
+    return wrote;
+  }
+
+  Status End() const {
+    if (finished_) return Status::OK();
+    return Status::IOError("truncated: the data ends inside a member");
+  }
+
+ private:
+  void Take(CompressedInput& input, int64_t bytes) {
+    input.next += bytes;
+    input.available -= bytes;
+    in_ += bytes;
+  }
+
+  void Note() {
+    RestartPoint point{in_, stream_.data_type & 7, out_, crc_, member_, {}};
+    uInt size = 0;
+    inflateGetDictionary(&stream_, nullptr, &size);
+    point.window.resize(size);
+    inflateGetDictionary(&stream_, reinterpret_cast<Bytef*>(point.window.data()), &size);
+    points_->push_back(std::move(point));
+  }
+
+  std::vector<RestartPoint>* const points_;
+  z_stream stream_{};
+  bool started_ = false;
+  bool finished_ = false;
+  bool padded_ = false;
+  int64_t in_ = 0;
+  int64_t out_ = 0;
+  uint32_t crc_ = 0;
+  uint32_t member_ = 0;
+};
+
+template <typename Gzip>
+Result<std::shared_ptr<arrow::io::InputStream>> StreamOf(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+    std::shared_ptr<Gzip> gzip) {
   Decoder decoder{[gzip](CompressedInput& input, uint8_t* out, int64_t room) {
                     return gzip->Step(input, out, room);
                   },
@@ -97,8 +212,26 @@ Result<std::shared_ptr<arrow::io::InputStream>> Open(
   return MakeDecodedStream(std::move(raw), std::move(decoder), "gzip", path);
 }
 
+Result<std::shared_ptr<arrow::io::InputStream>> Open(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path) {
+  return StreamOf(std::move(raw), path, std::make_shared<GzipDecoder>());
+}
+
+Result<std::shared_ptr<arrow::io::InputStream>> OpenRecording(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+    std::vector<RestartPoint>* points) {
+  return StreamOf(std::move(raw), path, std::make_shared<RecordingDecoder>(points));
+}
+
+Result<std::shared_ptr<arrow::io::InputStream>> OpenAt(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+    const RestartPoint& point) {
+  if (point.in == 0) return Open(std::move(raw), path);
+  return StreamOf(std::move(raw), path, std::make_shared<GzipDecoder>(point));
+}
+
 }  // namespace
 
-const Codec kGzip{"gzip", {".gz", ".gzip"}, Matches, Open};
+const Codec kGzip{"gzip", {".gz", ".gzip"}, Matches, Open, OpenRecording, OpenAt};
 
 }  // namespace fast_axolotl

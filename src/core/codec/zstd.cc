@@ -5,6 +5,7 @@
 #include <zstd.h>
 
 #include <cstring>
+#include <vector>
 
 #include "core/codec/codec.h"
 #include "core/codec/decoded_stream.h"
@@ -23,10 +24,15 @@ bool Matches(std::string_view head) {
          (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
+// Frames are noted as restart points this far apart.
+constexpr int64_t kPointDistance = int64_t{1} << 20;
+
 class ZstdDecoder {
  public:
-  ZstdDecoder() {
+  // Notes frames in `points`, unless it is null.
+  explicit ZstdDecoder(std::vector<RestartPoint>* points) : points_(points) {
     ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kMaxWindowLog);
+    if (points_) points_->push_back({});
   }
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
@@ -39,6 +45,11 @@ class ZstdDecoder {
     input.available -= static_cast<int64_t>(in.pos);
     if (ZSTD_isError(code)) return Status::IOError(ZSTD_getErrorName(code));
     at_frame_end_ = code == 0;
+    in_ += static_cast<int64_t>(in.pos);
+    out_ += static_cast<int64_t>(produced.pos);
+    if (points_ && at_frame_end_ && out_ - points_->back().out >= kPointDistance) {
+      points_->push_back({in_, 0, out_, 0, 0, {}});
+    }
     return static_cast<int64_t>(produced.pos);
   }
 
@@ -52,12 +63,16 @@ class ZstdDecoder {
     void operator()(ZSTD_DCtx* context) const { ZSTD_freeDCtx(context); }
   };
   const std::unique_ptr<ZSTD_DCtx, Free> context_{ZSTD_createDCtx()};
+  std::vector<RestartPoint>* const points_;
   bool at_frame_end_ = false;
+  int64_t in_ = 0;
+  int64_t out_ = 0;
 };
 
-Result<std::shared_ptr<arrow::io::InputStream>> Open(
-    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path) {
-  auto zstd = std::make_shared<ZstdDecoder>();
+Result<std::shared_ptr<arrow::io::InputStream>> OpenRecording(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+    std::vector<RestartPoint>* points) {
+  auto zstd = std::make_shared<ZstdDecoder>(points);
   Decoder decoder{[zstd](CompressedInput& input, uint8_t* out, int64_t room) {
                     return zstd->Step(input, out, room);
                   },
@@ -65,8 +80,20 @@ Result<std::shared_ptr<arrow::io::InputStream>> Open(
   return MakeDecodedStream(std::move(raw), std::move(decoder), "zstd", path);
 }
 
+Result<std::shared_ptr<arrow::io::InputStream>> Open(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path) {
+  return OpenRecording(std::move(raw), path, nullptr);
+}
+
+// A frame refers to nothing outside itself.
+Result<std::shared_ptr<arrow::io::InputStream>> OpenAt(
+    std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
+    const RestartPoint&) {
+  return Open(std::move(raw), path);
+}
+
 }  // namespace
 
-const Codec kZstd{"zstd", {".zst", ".zstd"}, Matches, Open};
+const Codec kZstd{"zstd", {".zst", ".zstd"}, Matches, Open, OpenRecording, OpenAt};
 
 }  // namespace fast_axolotl

@@ -106,7 +106,7 @@ Result<std::optional<Block>> BlockReader::Next() {
     if (cut.end > 0) {
       Block block = CutOff(cut.end);
       row_ += static_cast<int64_t>(cut.row_ends.size());
-      block.framed = cut.framed;
+      block.framing = cut.framing;
       block.row_ends = std::move(cut.row_ends);
       block.last = ended_ && begin_ == end_ && fault_.ok();
       return block;

@@ -15,6 +15,10 @@
 
 namespace fast_axolotl {
 
+/// How the rows of a text are told apart: they are lines (or, in CSV, what its quotes make
+/// of them), the elements of a JSON array, or one JSON object.
+enum class Framing : uint8_t { kLines, kArray, kObject };
+
 /// Whole rows of a text format. `kPadding` readable zero bytes follow the text, and the
 /// one task that decodes a block may write into it.
 struct Block {
@@ -26,8 +30,9 @@ struct Block {
   int64_t offset = 0;              // of `begin` in the (decompressed) file, in bytes
   int64_t line = 0;                // newlines before `begin`
   int64_t row = 0;                 // rows before `begin`, where the splitter frames them
-  bool framed = false;             // the splitter found the rows: `row_ends`
-  std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on
+  Framing framing = Framing::kLines;
+  std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on;
+                                   // lines are not counted here
   bool last = false;               // the file ends with this block
 
   std::string_view text() const { return {begin, static_cast<size_t>(size)}; }
@@ -37,7 +42,7 @@ struct Block {
 /// A splitter that frames the rows also says where each of them ends (see Block).
 struct Cut {
   size_t end = 0;
-  bool framed = false;
+  Framing framing = Framing::kLines;
   std::vector<uint32_t> row_ends;
 };
 
@@ -45,6 +50,13 @@ struct Cut {
 /// the call before, without success. `at_end`: nothing follows the text.
 using RowSplitter =
     std::function<Result<Cut>(std::string_view text, size_t searched, bool at_end)>;
+
+/// Where in its file a stream starts.
+struct BlockStart {
+  int64_t offset = 0;  // bytes of the (decompressed) file before it
+  int64_t line = 0;    // newlines
+  int64_t row = 0;
+};
 
 /// Splits a stream into blocks of whole rows, about `kTarget` bytes each, for tasks that
 /// decode them side by side. Skips a UTF-8 byte order mark.
@@ -55,10 +67,14 @@ class BlockReader {
   static constexpr int64_t kMaxRowBytes = int64_t{1} << 30;
 
   BlockReader(std::shared_ptr<arrow::io::InputStream> stream, std::string path,
-              RowSplitter splitter)
+              RowSplitter splitter, const BlockStart& start)
       : stream_(std::move(stream)),
         path_(std::move(path)),
-        splitter_(std::move(splitter)) {}
+        splitter_(std::move(splitter)),
+        offset_(start.offset),
+        line_(start.line),
+        row_(start.row),
+        started_(start.offset > 0) {}
 
   /// The next block, or nothing at the end. A fault of the stream comes after the blocks
   /// of all whole rows before it.
@@ -75,11 +91,11 @@ class BlockReader {
   std::shared_ptr<arrow::ResizableBuffer> buffer_;  // bytes read and not handed out
   int64_t begin_ = 0;
   int64_t end_ = 0;
-  int64_t offset_ = 0;
-  int64_t line_ = 0;
-  int64_t row_ = 0;
+  int64_t offset_;
+  int64_t line_;
+  int64_t row_;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
-  bool started_ = false;
+  bool started_;  // the byte order mark is behind
   bool ended_ = false;
   Status fault_;
 };

@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "arrow/record_batch.h"
+#include "core/codec/codec.h"
 #include "core/common/error.h"
+#include "core/format/block_reader.h"
 #include "core/format/options.h"
 
 namespace fast_axolotl {
@@ -36,13 +38,28 @@ struct DecodeTask {
 /// rows, or nothing at the end. Calls must not overlap.
 using FragmentReader = std::function<Result<std::optional<DecodeTask>>()>;
 
-/// One independently decodable piece of a file: `[begin, end)` in the format's own unit
-/// (row groups, IPC batches, bytes).
+/// One independently decodable piece of a file: `[begin, end)` in the format's own unit,
+/// which is row groups, IPC batches, or bytes of the (decompressed) text.
 struct Fragment {
   int64_t begin = 0;
   int64_t end = 0;
-  std::optional<int64_t> rows;  // where the format knows it beforehand
-  std::function<Result<FragmentReader>()> open;
+  int64_t rows = -1;  // -1: not known
+  int64_t row = 0;    // rows before it in the file, where that is known
+  int64_t line = 0;   // newlines before it, in text
+};
+
+/// Where the rows of a file are, exactly: its fragments in their order, and for a
+/// compressed text the places from which it can be decompressed.
+struct FileIndex {
+  std::vector<Fragment> fragments;
+  std::vector<RestartPoint> points;
+  Framing framing = Framing::kLines;
+};
+
+/// A file whose fragments can be read, in any order and side by side.
+struct OpenedFile {
+  std::vector<Fragment> fragments;
+  std::function<Result<FragmentReader>(const Fragment&)> open;
 };
 
 /// What the start of a file shows.
@@ -61,8 +78,12 @@ struct Format {
   bool (*matches)(std::string_view head);
   /// The columns of the file, from a footer or its first 4 MiB.
   Result<Sample> (*sample)(const Input&, const ReadOptions&);
-  /// The file's fragments in row order, without decoding any.
-  Result<std::vector<Fragment>> (*fragments)(const Input&, const ReadOptions&);
+  /// Makes the file ready for reading. Its fragments are those of `index`; without one,
+  /// those that are known without counting, with or without their rows.
+  Result<OpenedFile> (*open)(const Input&, const ReadOptions&,
+                             std::shared_ptr<const FileIndex> index);
+  /// Finds every fragment and its rows: from a footer, or by one pass over the file.
+  Result<FileIndex> (*index)(const Input&, const ReadOptions&);
   /// The file's number of rows where a footer tells it, -1 where this file has none. Null
   /// for formats that never tell.
   Result<int64_t> (*count)(const Input&, const ReadOptions&);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/format/input.h"
 
-#include <array>
+#include <algorithm>
 #include <utility>
 
+#include "core/codec/slice_stream.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
@@ -160,6 +161,28 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenStream(
   ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
   if (!codec) return raw;
   return codec->open(std::move(raw), file.path);
+}
+
+Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRecording(
+    std::shared_ptr<ByteCounter> counter, std::vector<RestartPoint>* points) const {
+  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
+  if (!codec) return raw;
+  return codec->open_recording(std::move(raw), file.path, points);
+}
+
+Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
+    std::shared_ptr<ByteCounter> counter, const std::vector<RestartPoint>& points,
+    int64_t begin, int64_t end) const {
+  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
+  if (!codec) return arrow::io::RandomAccessFile::GetStream(raw, begin, end - begin);
+  const auto after = std::upper_bound(
+      points.begin(), points.end(), begin,
+      [](int64_t at, const RestartPoint& point) { return at < point.out; });
+  const RestartPoint start = after == points.begin() ? RestartPoint{} : *(after - 1);
+  ARROW_RETURN_NOT_OK(raw->Seek(start.in - (start.bits > 0 ? 1 : 0)));
+  ARROW_ASSIGN_OR_RAISE(auto decoded,
+                        codec->open_at(std::move(raw), file.path, start));
+  return SliceStream(std::move(decoded), begin - start.out, end - begin);
 }
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::OpenRandomAccess(

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "arrow/io/interfaces.h"
 #include "core/codec/codec.h"
@@ -23,7 +24,18 @@ struct Input {
   Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(
       std::shared_ptr<ByteCounter> counter) const;
 
-  /// The same with random access. Behind a codec that is a temporary file, made at the
+  /// The same, noting restart points as they are passed (see Codec); a plain file has
+  /// none, it can be read from anywhere.
+  Result<std::shared_ptr<arrow::io::InputStream>> OpenRecording(
+      std::shared_ptr<ByteCounter> counter, std::vector<RestartPoint>* points) const;
+
+  /// Bytes `[begin, end)` of the decompressed file, decompressing from the last of
+  /// `points` that is not behind `begin`.
+  Result<std::shared_ptr<arrow::io::InputStream>> OpenRange(
+      std::shared_ptr<ByteCounter> counter, const std::vector<RestartPoint>& points,
+      int64_t begin, int64_t end) const;
+
+  /// The decompressed file with random access. Behind a codec that is a temporary file, made at the
   /// first call and kept as long as this input or a copy of it.
   Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenRandomAccess(
       std::shared_ptr<ByteCounter> counter) const;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "arrow/type_fwd.h"
+#include "core/common/error.h"
 #include "core/source/file.h"
 
 namespace fast_axolotl {
@@ -29,7 +31,10 @@ struct ReadOptions {
   std::shared_ptr<arrow::Schema> sampled;
   CsvOptions csv;
   std::shared_ptr<ByteCounter> counter;
+  /// Called now and then by passes that take long; an error ends the pass.
+  std::function<Status()> tick;
 
+  Status Tick() const { return tick ? tick() : Status::OK(); }
   /// The field that the caller fixed for a column, or null.
   std::shared_ptr<arrow::Field> FixedField(const std::string& column) const;
   /// Whether a column is to be read.

@@ -66,18 +66,31 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
                   [&](int64_t row) { return PlaceOf(path, block, row); });
 }
 
-Result<TextPass> StartPass(const Input& input, const ReadOptions& options) {
-  return TextPass{
-      SplitLines,
-      [path = input.file.path, options](Block block) -> Result<std::function<Decoded()>> {
-        return [path, options, block = std::move(block)] {
-          return DecodeBlock(block, path, options);
-        };
-      }};
+void RowBegins(const Block& block, std::vector<uint32_t>* begins) {
+  const std::string_view text = block.text();
+  for (size_t at = 0; at < text.size();) {
+    begins->push_back(static_cast<uint32_t>(at));
+    const size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) break;
+    at = end + 1;
+  }
+}
+
+Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
+                          const FileIndex*) {
+  return [path = input.file.path, options](const Fragment*) {
+    return TextPass{SplitLines,
+                    [path, options](Block block) -> Result<std::function<Decoded()>> {
+                      return [path, options, block = std::move(block)] {
+                        return DecodeBlock(block, path, options);
+                      };
+                    },
+                    RowBegins};
+  };
 }
 
 Result<Sample> SampleLines(const Input& input, const ReadOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, StartPass));
+  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile));
   // An empty file has the column as well.
   if (sample.schema->num_fields() == 0 && options.Wants(kColumn)) {
     sample.schema = arrow::schema({arrow::field(kColumn, arrow::utf8())});
@@ -85,14 +98,18 @@ Result<Sample> SampleLines(const Input& input, const ReadOptions& options) {
   return sample;
 }
 
-Result<std::vector<Fragment>> LineFragments(const Input& input,
-                                            const ReadOptions& options) {
-  return TextFragments(input, options, StartPass);
+Result<OpenedFile> OpenLines(const Input& input, const ReadOptions& options,
+                             std::shared_ptr<const FileIndex> index) {
+  return OpenText(input, options, std::move(index), OpenFile);
+}
+
+Result<FileIndex> IndexLines(const Input& input, const ReadOptions& options) {
+  return IndexText(input, options, OpenFile);
 }
 
 }  // namespace
 
-const Format kText{"text",      {".txt", ".text"}, nullptr,
-                   SampleLines, LineFragments,     nullptr};
+const Format kText{"text",      {".txt", ".text"}, nullptr, SampleLines,
+                   OpenLines, IndexLines,        nullptr};
 
 }  // namespace fast_axolotl

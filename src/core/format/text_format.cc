@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/common/text.h"
 #include "core/format/input.h"
 #include "core/format/schema.h"
 
@@ -11,6 +12,81 @@ namespace fast_axolotl {
 namespace {
 
 constexpr int64_t kSampleBytes = int64_t{4} << 20;
+constexpr int64_t kFragmentBytes = int64_t{1} << 20;
+
+Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options,
+                                    const FileIndex* index, const TextFile& file,
+                                    const Fragment& fragment) {
+  std::shared_ptr<arrow::io::InputStream> stream;
+  TextPass pass;
+  if (index) {
+    ARROW_ASSIGN_OR_RAISE(stream, input.OpenRange(options.counter, index->points,
+                                                  fragment.begin, fragment.end));
+    pass = file(&fragment);
+  } else {
+    ARROW_ASSIGN_OR_RAISE(stream, input.OpenStream(options.counter));
+    pass = file(nullptr);
+  }
+  const BlockStart start{fragment.begin, fragment.line, fragment.row};
+  auto reader = std::make_shared<BlockReader>(std::move(stream), input.file.path,
+                                              std::move(pass.splitter), start);
+  return [reader,
+          make_task = std::move(pass.task)]() -> Result<std::optional<DecodeTask>> {
+    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
+    if (!block) return std::nullopt;
+    const int64_t bytes = block->buffer->size();
+    ARROW_ASSIGN_OR_RAISE(auto task, make_task(std::move(*block)));
+    return DecodeTask{std::move(task), bytes};
+  };
+}
+
+// Cuts a file into fragments while its rows go by.
+class Cutter {
+ public:
+  Cutter(const std::vector<RestartPoint>* points, FileIndex* index)
+      : points_(points), index_(index) {}
+
+  void Add(const Block& block, const std::vector<uint32_t>& begins) {
+    uint32_t counted = 0;
+    for (const uint32_t begin : begins) {
+      const int64_t at = block.offset + begin;
+      if (index_->fragments.empty() || IsCut(at)) {
+        line_ += CountByte(block.text().substr(counted, begin - counted), '\n');
+        counted = begin;
+        if (!index_->fragments.empty()) index_->fragments.back().end = at;
+        index_->fragments.push_back({at, at, 0, row_, line_});
+      }
+      ++index_->fragments.back().rows;
+      ++row_;
+    }
+    line_ = block.line + CountByte(block.text(), '\n');
+    end_ = block.offset + block.size;
+  }
+
+  void Finish() {
+    if (!index_->fragments.empty()) index_->fragments.back().end = end_;
+  }
+
+ private:
+  // Whether a row that begins at `at` begins a new fragment.
+  bool IsCut(int64_t at) {
+    const int64_t begin = index_->fragments.back().begin;
+    if (!points_) return at / kFragmentBytes != begin / kFragmentBytes;
+    bool cut = false;
+    while (next_ < points_->size() && (*points_)[next_].out <= at) {
+      cut |= (*points_)[next_].out > begin;
+      ++next_;
+    }
+    return cut;
+  }
+
+  const std::vector<RestartPoint>* const points_;
+  FileIndex* const index_;
+  size_t next_ = 0;
+  int64_t row_ = 0;
+  int64_t line_ = 0;
+  int64_t end_ = 0;
+};
 
 }  // namespace
 
@@ -18,8 +94,9 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
                           TextFormat format) {
   auto counter = std::make_shared<ByteCounter>(0);
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(counter));
-  ARROW_ASSIGN_OR_RAISE(TextPass pass, format(input, options));
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter));
+  ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
+  TextPass pass = file(nullptr);
+  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter), {});
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
   for (;;) {
@@ -48,26 +125,41 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   return sample;
 }
 
-Result<std::vector<Fragment>> TextFragments(const Input& input,
-                                            const ReadOptions& options,
-                                            TextFormat format) {
-  Fragment fragment;
-  fragment.end = input.file.size;
-  fragment.open = [input, options, format]() -> Result<FragmentReader> {
-    ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(options.counter));
-    ARROW_ASSIGN_OR_RAISE(TextPass pass, format(input, options));
-    auto reader = std::make_shared<BlockReader>(std::move(stream), input.file.path,
-                                                std::move(pass.splitter));
-    return [reader,
-            make_task = std::move(pass.task)]() -> Result<std::optional<DecodeTask>> {
-      ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
-      if (!block) return std::nullopt;
-      const int64_t bytes = block->buffer->size();
-      ARROW_ASSIGN_OR_RAISE(auto task, make_task(std::move(*block)));
-      return DecodeTask{std::move(task), bytes};
-    };
+Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
+                            std::shared_ptr<const FileIndex> index, TextFormat format) {
+  ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, index.get()));
+  OpenedFile reader;
+  if (index) {
+    reader.fragments = index->fragments;
+  } else {
+    reader.fragments = {Fragment{0, input.file.size, -1, 0, 0}};
+  }
+  reader.open = [input, options, index, file](const Fragment& fragment) {
+    return OpenFragment(input, options, index.get(), file, fragment);
   };
-  return std::vector<Fragment>{std::move(fragment)};
+  return reader;
+}
+
+Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
+                            TextFormat format) {
+  FileIndex index;
+  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRecording(options.counter, &index.points));
+  ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
+  TextPass pass = file(nullptr);
+  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter), {});
+  Cutter cutter(input.codec ? &index.points : nullptr, &index);
+  std::vector<uint32_t> begins;
+  for (;;) {
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, reader.Next());
+    if (!block) break;
+    ARROW_RETURN_NOT_OK(options.Tick());
+    index.framing = block->framing;
+    begins.clear();
+    pass.row_begins(*block, &begins);
+    cutter.Add(*block, begins);
+  }
+  cutter.Finish();
+  return index;
 }
 
 }  // namespace fast_axolotl

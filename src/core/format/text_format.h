@@ -1,33 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <vector>
 
 #include "core/format/block_reader.h"
 #include "core/format/format.h"
 
 namespace fast_axolotl {
 
-/// How one pass over a file that is read front to back turns it into rows.
+/// How one pass over a file, or over a fragment of it, turns text into rows.
 struct TextPass {
-  /// Splits the file into blocks.
+  /// Splits the text into blocks.
   RowSplitter splitter;
   /// Makes the task that decodes a block. Called for the blocks in their order; the task
   /// may write into its block's text, not beyond.
   std::function<Result<std::function<Decoded()>>(Block)> task;
+  /// Where the rows of a block begin, good and bad ones alike, counted from the block's
+  /// start. Called instead of `task`, in the same order; may write into the text, too.
+  std::function<void(const Block&, std::vector<uint32_t>*)> row_begins;
 };
 
-/// Starts a pass over a file.
-using TextFormat = Result<TextPass> (*)(const Input&, const ReadOptions&);
+/// What is known of a file before its text is read: starts passes, over `fragment` of an
+/// index, or over the whole file where that is null.
+using TextFile = std::function<TextPass(const Fragment* fragment)>;
+
+/// Prepares a file. With an index, every pass will be over one of its fragments.
+using TextFormat = Result<TextFile> (*)(const Input&, const ReadOptions&,
+                                        const FileIndex*);
 
 /// Format::sample for such a format: the columns of the file's first 4 MiB. A fault in
 /// there ends the sample; it is reported when the rows are read.
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
                           TextFormat format);
 
-/// Format::fragments for such a format: the whole file is one.
-Result<std::vector<Fragment>> TextFragments(const Input& input,
-                                            const ReadOptions& options,
-                                            TextFormat format);
+/// Format::open for such a format. Without an index, the whole file is one fragment.
+Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
+                            std::shared_ptr<const FileIndex> index, TextFormat format);
+
+/// Format::index for such a format. A fragment holds the rows that begin in one MiB of the
+/// text or, behind a codec, between two places from which it can be decompressed.
+Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
+                            TextFormat format);
 
 }  // namespace fast_axolotl

@@ -27,7 +27,8 @@ struct Scan::Stream {
   bool busy = false;  // a thread is in `reader`
   bool exhausted = false;
   Fragment fragment;
-  FragmentReader reader;  // null before the first call
+  std::shared_ptr<const OpenedFile> source;  // of the fragment
+  FragmentReader reader;                     // null before the first call
   std::deque<std::shared_ptr<Slot>> slots;
   int64_t bytes = 0;  // of its slots
   Status failure;     // comes after the slots
@@ -163,7 +164,7 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   std::optional<DecodeTask> task;
   const Status status = Guarded([&]() -> Status {
     if (!stream->reader) {
-      ARROW_ASSIGN_OR_RAISE(stream->reader, stream->fragment.open());
+      ARROW_ASSIGN_OR_RAISE(stream->reader, stream->source->open(stream->fragment));
     }
     ARROW_ASSIGN_OR_RAISE(task, stream->reader());
     return Status::OK();
@@ -174,7 +175,7 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   if (!status.ok()) stream->failure = status;
   if (!task) {
     stream->exhausted = true;
-    stream->fragment = {};
+    stream->source = nullptr;
   } else {
     auto slot = std::make_shared<Slot>();
     slot->stream = stream;
@@ -191,20 +192,22 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
 
 void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
-  auto fragments = Guarded([&]() -> Result<std::vector<Fragment>> {
+  auto source = Guarded([&]() -> Result<std::shared_ptr<const OpenedFile>> {
     ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(placeholder->file));
-    return input.format->fragments(input, options_);
+    ARROW_ASSIGN_OR_RAISE(OpenedFile reader, input.format->open(input, options_, nullptr));
+    return std::make_shared<const OpenedFile>(std::move(reader));
   });
   lock.lock();
   placeholder->busy = false;
   placeholder->exhausted = true;
-  if (fragments.ok()) {
+  if (source.ok()) {
     const auto at = std::find(streams_.begin(), streams_.end(), placeholder);
     std::vector<std::shared_ptr<Stream>> opened;
-    for (Fragment& fragment : *fragments) {
+    for (const Fragment& fragment : (*source)->fragments) {
       auto stream = std::make_shared<Stream>();
       stream->file = placeholder->file;
-      stream->fragment = std::move(fragment);
+      stream->fragment = fragment;
+      stream->source = *source;
       opened.push_back(std::move(stream));
     }
     // A file without fragments still has its place, as an exhausted stream.
@@ -212,7 +215,7 @@ void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
       streams_.insert(streams_.erase(at), opened.begin(), opened.end());
     }
   } else {
-    placeholder->failure = fragments.status();
+    placeholder->failure = source.status();
   }
   work_.notify_all();
   ready_.notify_all();

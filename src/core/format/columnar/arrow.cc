@@ -4,6 +4,7 @@
 // a message says of its buffers, so every batch is validated in full before it goes on:
 // a flipped bit would crash whoever touches the batch.
 
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -81,9 +82,11 @@ struct Reading {
   ReadOptions options;
   Batches batches;
   Projection projection;
-  int64_t row = 0;
+  int end = 0;      // the batch to stop before
+  int64_t row = 0;  // of the file, that comes next
 
   Result<std::optional<DecodeTask>> Next() {
+    if (batches.next == end) return std::nullopt;
     auto batch = Guarded([&] { return batches.Next(); });
     if (!batch.ok()) return At(path, batches.next, row, batch.status());
     if (!*batch) return std::nullopt;
@@ -119,7 +122,8 @@ struct Reading {
   }
 };
 
-Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options) {
+Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options,
+                                    const Fragment& fragment) {
   auto reading = std::make_shared<Reading>();
   reading->path = input.file.path;
   reading->options = options;
@@ -133,6 +137,17 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
     if (ipc.included_fields.empty()) ipc.included_fields = {0};
   }
   ARROW_ASSIGN_OR_RAISE(reading->batches, Open(input, options.counter, ipc));
+  reading->end = static_cast<int>(fragment.end);
+  reading->row = fragment.row;
+  if (reading->batches.file) {
+    reading->batches.next = static_cast<int>(fragment.begin);
+  }
+  // A stream has no way to a batch but through those before it.
+  while (reading->batches.next < fragment.begin) {
+    ARROW_ASSIGN_OR_RAISE(auto batch, reading->batches.Next());
+    if (!batch) return Status::IOError("the stream ends before batch ", fragment.begin);
+    ++reading->batches.next;
+  }
   return [reading] { return reading->Next(); };
 }
 
@@ -154,16 +169,49 @@ Result<Sample> SampleArrow(const Input& input, const ReadOptions& options) {
   return sample;
 }
 
-Result<std::vector<Fragment>> ArrowFragments(const Input& input,
-                                             const ReadOptions& options) {
-  Fragment fragment;
-  fragment.end = input.file.size;
-  fragment.open = [input, options]() -> Result<FragmentReader> {
-    auto reader = Guarded([&] { return OpenFragment(input, options); });
+// As long as no one asked how many there are, all batches are one fragment.
+constexpr int kAllBatches = std::numeric_limits<int>::max();
+
+Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
+                             std::shared_ptr<const FileIndex> index) {
+  OpenedFile file;
+  file.fragments = index ? index->fragments
+                         : std::vector<Fragment>{{0, kAllBatches, -1, 0, 0}};
+  file.open = [input, options](const Fragment& fragment) -> Result<FragmentReader> {
+    auto reader = Guarded([&] { return OpenFragment(input, options, fragment); });
     if (!reader.ok()) return AtFile(input.file.path, reader.status());
     return reader;
   };
-  return std::vector<Fragment>{std::move(fragment)};
+  return file;
+}
+
+Result<FileIndex> IndexArrow(const Input& input, const ReadOptions& options) {
+  auto index = Guarded([&]() -> Result<FileIndex> {
+    ARROW_ASSIGN_OR_RAISE(Batches batches, Open(input, options.counter, IpcOptions()));
+    if (batches.schema()->num_fields() > 0) {
+      // One column tells a batch's length.
+      auto ipc = IpcOptions();
+      ipc.included_fields = {0};
+      ARROW_ASSIGN_OR_RAISE(batches, Open(input, options.counter, ipc));
+    }
+    FileIndex found;
+    int64_t row = 0;
+    for (;; ++batches.next) {
+      ARROW_ASSIGN_OR_RAISE(const auto batch, batches.Next());
+      if (!batch) break;
+      ARROW_RETURN_NOT_OK(options.Tick());
+      found.fragments.push_back(
+          {batches.next, batches.next + 1, batch->num_rows(), row, 0});
+      row += batch->num_rows();
+    }
+    // A stream is read from its start by whoever needs any of it.
+    if (batches.stream && !found.fragments.empty()) {
+      found.fragments = {{0, batches.next, row, 0, 0}};
+    }
+    return found;
+  });
+  if (!index.ok()) return AtFile(input.file.path, index.status());
+  return index;
 }
 
 // The batches' lengths stand in their headers: no column is read.
@@ -179,9 +227,9 @@ Result<int64_t> CountArrow(const Input& input, const ReadOptions& options) {
 
 }  // namespace
 
-const Format kArrow{"arrow",     {".arrow", ".ipc"}, Matches,
-                    SampleArrow, ArrowFragments,     CountArrow};
-const Format kFeather{"feather",   {".feather"},   Matches,
-                      SampleArrow, ArrowFragments, CountArrow};
+const Format kArrow{"arrow",   {".arrow", ".ipc"}, Matches,   SampleArrow,
+                    OpenArrow, IndexArrow,         CountArrow};
+const Format kFeather{"feather", {".feather"}, Matches,   SampleArrow,
+                      OpenArrow, IndexArrow,   CountArrow};
 
 }  // namespace fast_axolotl

@@ -152,32 +152,41 @@ Result<Sample> SampleParquet(const Input& input, const ReadOptions& options) {
   return sample;
 }
 
-Result<std::vector<Fragment>> ParquetFragments(const Input& input,
-                                               const ReadOptions& options) {
+Result<std::vector<Fragment>> RowGroups(const parquet::FileMetaData& metadata) {
+  std::vector<Fragment> groups;
+  int64_t rows = 0;
+  for (int i = 0; i < metadata.num_row_groups(); ++i) {
+    Fragment group{i, i + 1, metadata.RowGroup(i)->num_rows(), rows, 0};
+    rows += group.rows;
+    groups.push_back(group);
+  }
+  if (rows != metadata.num_rows()) {
+    return Status::IOError("the footer promises ", metadata.num_rows(),
+                           " rows, the row groups hold ", rows);
+  }
+  return groups;
+}
+
+Result<OpenedFile> OpenParquet(const Input& input, const ReadOptions& options,
+                               std::shared_ptr<const FileIndex>) {
   ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, 1024, nullptr));
-  auto fragments = Guarded([&]() -> Result<std::vector<Fragment>> {
-    const auto metadata = reader->parquet_reader()->metadata();
-    std::vector<Fragment> found;
-    int64_t rows = 0;
-    for (int i = 0; i < metadata->num_row_groups(); ++i) {
-      Fragment fragment;
-      fragment.begin = i;
-      fragment.end = i + 1;
-      fragment.rows = metadata->RowGroup(i)->num_rows();
-      fragment.open = [input, options, metadata, i, rows] {
-        return Guarded([&] { return OpenRowGroup(input, options, metadata, i, rows); });
-      };
-      rows += *fragment.rows;
-      found.push_back(std::move(fragment));
-    }
-    if (rows != metadata->num_rows()) {
-      return Status::IOError("the footer promises ", metadata->num_rows(),
-                             " rows, the row groups hold ", rows);
-    }
-    return found;
-  });
-  if (!fragments.ok()) return AtFile(input.file.path, fragments.status());
-  return fragments;
+  const auto metadata = reader->parquet_reader()->metadata();
+  OpenedFile file;
+  auto groups = Guarded([&] { return RowGroups(*metadata); });
+  if (!groups.ok()) return AtFile(input.file.path, groups.status());
+  file.fragments = std::move(*groups);
+  file.open = [input, options, metadata](const Fragment& group) {
+    return Guarded([&] {
+      return OpenRowGroup(input, options, metadata, static_cast<int>(group.begin),
+                          group.row);
+    });
+  };
+  return file;
+}
+
+Result<FileIndex> IndexParquet(const Input& input, const ReadOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(const OpenedFile file, OpenParquet(input, options, nullptr));
+  return FileIndex{file.fragments, {}, Framing::kLines};
 }
 
 Result<int64_t> CountParquet(const Input& input, const ReadOptions& options) {
@@ -187,7 +196,7 @@ Result<int64_t> CountParquet(const Input& input, const ReadOptions& options) {
 
 }  // namespace
 
-const Format kParquet{"parquet",     {".parquet", ".pq"}, Matches,
-                      SampleParquet, ParquetFragments,    CountParquet};
+const Format kParquet{"parquet",     {".parquet", ".pq"}, Matches,     SampleParquet,
+                      OpenParquet, IndexParquet,        CountParquet};
 
 }  // namespace fast_axolotl

@@ -189,7 +189,8 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
   });
 }
 
-Result<TextPass> StartPass(const Input& input, const ReadOptions& options);
+Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
+                          const FileIndex* index);
 
 // The kinds of the columns `names`: the caller's come as strings and are converted
 // afterwards, the sampled ones as they are. A file whose columns the sample of the whole
@@ -211,7 +212,7 @@ Status FindTypes(const Input& input, Pass* pass) {
       if (!own) {
         ReadOptions alone = options;
         alone.sampled = nullptr;
-        ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, alone, StartPass));
+        ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, alone, OpenFile));
         own = sample.schema;
       }
       field = own->GetFieldByName(name);
@@ -258,39 +259,71 @@ Status ReadHeader(const Input& input, Pass* pass, Block* block) {
   return FindTypes(input, pass);
 }
 
-Result<TextPass> StartPass(const Input& input, const ReadOptions& options) {
-  auto pass = std::make_shared<Pass>();
-  pass->path = input.file.path;
-  pass->options = options;
-  pass->delimiter = DelimiterOf(input, options.csv);
-  const char delimiter = pass->delimiter;
-  return TextPass{MakeSplitter(delimiter),
-                  [input, pass](Block block) -> Result<std::function<Decoded()>> {
-                    if (pass->names.empty()) {
-                      ARROW_RETURN_NOT_OK(ReadHeader(input, pass.get(), &block));
-                    }
-                    // From here on the pass does not change: tasks may share it.
-                    return [pass = std::shared_ptr<const Pass>(pass),
-                            block = std::move(block)] {
-                      if (pass->names.empty()) return Decoded{};
-                      return DecodeBlock(*pass, block);
-                    };
-                  }};
+TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
+  const auto skip_header = [input, pass](Block* block) {
+    // Set from the first block on, or from the start where the header was read before.
+    return pass->names.empty() ? ReadHeader(input, pass.get(), block) : Status::OK();
+  };
+  return TextPass{
+      MakeSplitter(pass->delimiter),
+      [skip_header, pass](Block block) -> Result<std::function<Decoded()>> {
+        ARROW_RETURN_NOT_OK(skip_header(&block));
+        // From here on the pass does not change: tasks may share it.
+        return [pass = std::shared_ptr<const Pass>(pass), block = std::move(block)] {
+          if (pass->names.empty()) return Decoded{};
+          return DecodeBlock(*pass, block);
+        };
+      },
+      [skip_header, pass](const Block& block, std::vector<uint32_t>* begins) {
+        Block rest = block;
+        if (!skip_header(&rest).ok() || pass->names.empty()) return;
+        RowBegins(block.begin, static_cast<uint32_t>(rest.begin - block.begin),
+                  static_cast<uint32_t>(block.size), pass->delimiter,
+                  pass->names.size(), begins);
+      }};
+}
+
+// Fills in the column names from the start of the file.
+Status ReadNames(const Input& input, Pass* pass) {
+  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(pass->options.counter));
+  BlockReader reader(std::move(stream), input.file.path, MakeSplitter(pass->delimiter), {});
+  while (pass->names.empty()) {
+    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader.Next());
+    if (!block) break;
+    ARROW_RETURN_NOT_OK(ReadHeader(input, pass, &*block));
+  }
+  return Status::OK();
+}
+
+Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
+                          const FileIndex* index) {
+  Pass start;
+  start.path = input.file.path;
+  start.options = options;
+  start.delimiter = DelimiterOf(input, options.csv);
+  if (index) ARROW_RETURN_NOT_OK(ReadNames(input, &start));
+  return [input, start](const Fragment*) {
+    return PassOver(input, std::make_shared<Pass>(start));
+  };
 }
 
 Result<Sample> SampleCsv(const Input& input, const ReadOptions& options) {
-  return SampleText(input, options, StartPass);
+  return SampleText(input, options, OpenFile);
 }
 
-Result<std::vector<Fragment>> CsvFragments(const Input& input,
-                                           const ReadOptions& options) {
-  return TextFragments(input, options, StartPass);
+Result<OpenedFile> OpenCsv(const Input& input, const ReadOptions& options,
+                           std::shared_ptr<const FileIndex> index) {
+  return OpenText(input, options, std::move(index), OpenFile);
+}
+
+Result<FileIndex> IndexCsv(const Input& input, const ReadOptions& options) {
+  return IndexText(input, options, OpenFile);
 }
 
 }  // namespace
 }  // namespace csv
 
-const Format kCsv{"csv",          {".csv", ".tsv"},  nullptr,
-                  csv::SampleCsv, csv::CsvFragments, nullptr};
+const Format kCsv{"csv",        {".csv", ".tsv"}, nullptr, csv::SampleCsv,
+                  csv::OpenCsv, csv::IndexCsv,    nullptr};
 
 }  // namespace fast_axolotl

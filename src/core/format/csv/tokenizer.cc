@@ -145,6 +145,23 @@ bool ReadRow(char* text, uint32_t begin, uint32_t end, char delimiter,
   return stop != nullptr;
 }
 
+void RowBegins(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns,
+               std::vector<uint32_t>* begins) {
+  std::vector<Cell> cells;
+  char* p = text + begin;
+  char* const stop = text + end;
+  while (p < stop) {
+    if (IsRowEnd(*p) && columns != 1) {
+      p = SkipRowEnd(p, stop);
+      continue;
+    }
+    begins->push_back(static_cast<uint32_t>(p - text));
+    cells.clear();
+    p = AppendRow(text, p, stop, delimiter, &cells);
+    if (!p) return;  // an open quote: the rest is one row
+  }
+}
+
 Cells ReadRows(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns) {
   Cells rows;
   rows.columns = columns;

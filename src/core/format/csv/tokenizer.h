@@ -42,6 +42,11 @@ RowSplitter MakeSplitter(char delimiter);
 bool ReadRow(char* text, uint32_t begin, uint32_t end, char delimiter,
              std::vector<Cell>* cells, uint32_t* next);
 
+/// Where the rows of `[begin, end)` begin, whatever their number of cells; blank lines as
+/// in ReadRows.
+void RowBegins(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns,
+               std::vector<uint32_t>* begins);
+
 /// Reads the rows of `[begin, end)`, all of which must have `columns` cells. A blank line
 /// is left out, unless there is but one column: its cell is empty then. Doubled quotes
 /// are undone in the text.

@@ -150,7 +150,7 @@ template <typename Visit>
 void ForEachRow(const Block& block, Visit&& visit) {
   char* p = block.begin;
   char* const stop = p + block.size;
-  if (block.framed) {
+  if (block.framing != Framing::kLines) {
     for (uint32_t row_end : block.row_ends) {
       if (!visit(p, block.begin + row_end)) return;
       p = block.begin + row_end + 1;
@@ -172,7 +172,7 @@ std::string PlaceOf(const std::string& path, const Block& block, int64_t row,
                     const char* row_begin, const char* at) {
   const std::string offset =
       " (byte offset " + std::to_string(block.offset + (at - block.begin)) + ")";
-  if (block.framed) {
+  if (block.framing != Framing::kLines) {
     return path + ": row " + std::to_string(block.row + row + 1) + offset;
   }
   const std::string_view before(block.begin, row_begin - block.begin);
@@ -219,31 +219,64 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
   });
 }
 
-Result<TextPass> StartPass(const Input& input, const ReadOptions& options) {
+void RowBegins(const Block& block, std::vector<uint32_t>* begins) {
+  ForEachRow(block, [&](char* begin, char*) {
+    begins->push_back(static_cast<uint32_t>(begin - block.begin));
+    return true;
+  });
+}
+
+// Rows of the fragments of an array follow each other; those of one object are one row.
+RowSplitter SplitterOf(const Input& input, const FileIndex* index,
+                       const Fragment* fragment) {
   const std::string& path = input.file.path;
-  return TextPass{MakeSplitter(path, /*may_be_object=*/input.format == &kJson),
-                  [path, options](Block block) -> Result<std::function<Decoded()>> {
-                    return [path, options, block = std::move(block)] {
-                      return DecodeBlock(block, path, options);
-                    };
-                  }};
+  if (!index || !fragment) {
+    return MakeSplitter(path, /*may_be_object=*/input.format == &kJson);
+  }
+  switch (index->framing) {
+    case Framing::kArray:
+      return MakeArraySplitter(path, /*first=*/fragment->row == 0);
+    case Framing::kObject:
+      return MakeObjectSplitter(path);
+    default:
+      return SplitLines;
+  }
+}
+
+Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
+                          const FileIndex* index) {
+  return [input, options, index](const Fragment* fragment) {
+    return TextPass{SplitterOf(input, index, fragment),
+                    [path = input.file.path,
+                     options](Block block) -> Result<std::function<Decoded()>> {
+                      return [path, options, block = std::move(block)] {
+                        return DecodeBlock(block, path, options);
+                      };
+                    },
+                    RowBegins};
+  };
 }
 
 Result<Sample> SampleJson(const Input& input, const ReadOptions& options) {
-  return SampleText(input, options, StartPass);
+  return SampleText(input, options, OpenFile);
 }
 
-Result<std::vector<Fragment>> JsonFragments(const Input& input,
-                                            const ReadOptions& options) {
-  return TextFragments(input, options, StartPass);
+Result<OpenedFile> OpenJson(const Input& input, const ReadOptions& options,
+                            std::shared_ptr<const FileIndex> index) {
+  return OpenText(input, options, std::move(index), OpenFile);
+}
+
+Result<FileIndex> IndexJson(const Input& input, const ReadOptions& options) {
+  return IndexText(input, options, OpenFile);
 }
 
 }  // namespace
 }  // namespace json
 
-const Format kJson{"json",           {".json"},           nullptr,
-                   json::SampleJson, json::JsonFragments, nullptr};
+const Format kJson{"json",         {".json"},       nullptr, json::SampleJson,
+                   json::OpenJson, json::IndexJson, nullptr};
 const Format kJsonl{"jsonl",          {".jsonl", ".ndjson"}, nullptr,
-                    json::SampleJson, json::JsonFragments,   nullptr};
+                    json::SampleJson, json::OpenJson,        json::IndexJson,
+                    nullptr};
 
 }  // namespace fast_axolotl

@@ -68,8 +68,10 @@ bool IsWhole(std::string_view line) {
 
 class Splitter {
  public:
-  Splitter(std::string path, bool may_be_object)
-      : path_(std::move(path)), may_be_object_(may_be_object) {}
+  enum class Shape { kUnknown, kLines, kObject, kBeforeArray, kArray, kAfterArray };
+
+  Splitter(std::string path, Shape shape, bool may_be_object, bool any)
+      : path_(std::move(path)), may_be_object_(may_be_object), shape_(shape), any_(any) {}
 
   Result<Cut> operator()(std::string_view text, size_t searched, bool at_end) {
     if (shape_ == Shape::kUnknown) {
@@ -97,25 +99,24 @@ class Splitter {
     switch (shape_) {
       case Shape::kBeforeArray:
         shape_ = Shape::kArray;
-        return Cut{text.find('[') + 1, /*framed=*/true, {}};
+        return Cut{text.find('[') + 1, Framing::kArray, {}};
       case Shape::kArray:
         return SplitArray(text, at_end);
       case Shape::kAfterArray:
         return AfterArray(text);
       case Shape::kObject:
         if (!at_end) return Cut{};
-        return Cut{text.size(), /*framed=*/true, {static_cast<uint32_t>(text.size())}};
+        return Cut{
+            text.size(), Framing::kObject, {static_cast<uint32_t>(text.size())}};
       default:
         return SplitLines(text, searched, at_end);
     }
   }
 
  private:
-  enum class Shape { kUnknown, kLines, kObject, kBeforeArray, kArray, kAfterArray };
-
   Result<Cut> SplitArray(std::string_view text, bool at_end) {
     Cut cut;
-    cut.framed = true;
+    cut.framing = Framing::kArray;
     const char* const begin = text.data();
     const char* const end = begin + text.size();
     const char* p = begin;
@@ -155,7 +156,7 @@ class Splitter {
 
   Result<Cut> AfterArray(std::string_view text) const {
     const char* p = SkipSpace(text.data());
-    if (p >= text.data() + text.size()) return Cut{text.size(), /*framed=*/true, {}};
+    if (p >= text.data() + text.size()) return Cut{text.size(), Framing::kArray, {}};
     return Status::IOError(path_,
                            ": expected nothing after the array's closing ']', found ",
                            Quoted(text.substr(p - text.data()), 20));
@@ -163,14 +164,22 @@ class Splitter {
 
   const std::string path_;
   const bool may_be_object_;
-  Shape shape_ = Shape::kUnknown;
-  bool any_ = false;  // an element came before
+  Shape shape_;
+  bool any_;  // an element came before
 };
 
 }  // namespace
 
 RowSplitter MakeSplitter(std::string path, bool may_be_object) {
-  return Splitter(std::move(path), may_be_object);
+  return Splitter(std::move(path), Splitter::Shape::kUnknown, may_be_object, false);
+}
+
+RowSplitter MakeArraySplitter(std::string path, bool first) {
+  return Splitter(std::move(path), Splitter::Shape::kArray, false, !first);
+}
+
+RowSplitter MakeObjectSplitter(std::string path) {
+  return Splitter(std::move(path), Splitter::Shape::kObject, false, false);
 }
 
 }  // namespace fast_axolotl::json

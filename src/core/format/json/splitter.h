@@ -10,4 +10,11 @@ namespace fast_axolotl::json {
 /// object that is the only row. Rows are framed, not checked.
 RowSplitter MakeSplitter(std::string path, bool may_be_object);
 
+/// Finds the rows of a part of an array that begins with an element. `first`: it is the
+/// array's first one.
+RowSplitter MakeArraySplitter(std::string path, bool first);
+
+/// Takes all of the text as one row.
+RowSplitter MakeObjectSplitter(std::string path);
+
 }  // namespace fast_axolotl::json

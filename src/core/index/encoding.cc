@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// The index file: magic, CRC-32 and length of what follows, then that, compressed by
+// zstd: the key, the framing, the fragments, the restart points. Integers are
+// little-endian and of fixed width. A new version gets a new magic.
+
+#include <zlib.h>
+#include <zstd.h>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "core/index/store.h"
+
+namespace fast_axolotl {
+namespace {
+
+constexpr std::string_view kMagic = "FAXIDX01";
+// No index is larger; a damaged length must not fill the memory.
+constexpr uint64_t kMaxBytes = uint64_t{4} << 30;
+
+class Writer {
+ public:
+  template <typename T>
+  void Put(T value) {
+    static_assert(std::is_integral_v<T>);
+    char bytes[sizeof value];
+    std::memcpy(bytes, &value, sizeof value);
+    out_.append(bytes, sizeof value);
+  }
+  void PutText(std::string_view text) {
+    Put<uint64_t>(text.size());
+    out_ += text;
+  }
+  std::string Take() { return std::move(out_); }
+
+ private:
+  std::string out_;
+};
+
+class Reader {
+ public:
+  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+
+  template <typename T>
+  bool Get(T* value) {
+    if (rest_.size() < sizeof *value) return false;
+    std::memcpy(value, rest_.data(), sizeof *value);
+    rest_.remove_prefix(sizeof *value);
+    return true;
+  }
+  bool GetText(std::string* text) {
+    uint64_t size;
+    if (!Get(&size) || size > rest_.size()) return false;
+    text->assign(rest_.substr(0, size));
+    rest_.remove_prefix(size);
+    return true;
+  }
+  // A count of things that take at least `width` bytes each.
+  bool GetCount(uint64_t width, uint64_t* count) {
+    return Get(count) && *count <= rest_.size() / width;
+  }
+  bool done() const { return rest_.empty(); }
+
+ private:
+  std::string_view rest_;
+};
+
+uint32_t Checksum(std::string_view bytes) {
+  return static_cast<uint32_t>(::crc32_z(
+      0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+bool ReadFragments(Reader& reader, FileIndex* index) {
+  uint64_t count;
+  if (!reader.GetCount(5 * sizeof(int64_t), &count)) return false;
+  int64_t row = 0;
+  int64_t end = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    Fragment fragment;
+    if (!reader.Get(&fragment.begin) || !reader.Get(&fragment.end) ||
+        !reader.Get(&fragment.rows) || !reader.Get(&fragment.row) ||
+        !reader.Get(&fragment.line)) {
+      return false;
+    }
+    if (fragment.begin < end || fragment.end < fragment.begin || fragment.rows < 0 ||
+        fragment.row != row || fragment.line < 0) {
+      return false;
+    }
+    row += fragment.rows;
+    end = fragment.end;
+    index->fragments.push_back(fragment);
+  }
+  return true;
+}
+
+bool ReadPoints(Reader& reader, FileIndex* index) {
+  uint64_t count;
+  if (!reader.GetCount(4 * sizeof(int64_t), &count)) return false;
+  int64_t out = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    RestartPoint point;
+    int32_t bits;
+    if (!reader.Get(&point.in) || !reader.Get(&bits) || !reader.Get(&point.out) ||
+        !reader.Get(&point.crc) || !reader.Get(&point.member) ||
+        !reader.GetText(&point.window)) {
+      return false;
+    }
+    point.bits = bits;
+    if (point.in < (bits > 0 ? 1 : 0) || bits < 0 || bits > 7 || point.out < out ||
+        point.window.size() > 32768) {
+      return false;
+    }
+    out = point.out;
+    index->points.push_back(std::move(point));
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string EncodeIndex(const FileIndex& index, const std::string& key) {
+  Writer writer;
+  writer.PutText(key);
+  writer.Put(static_cast<uint8_t>(index.framing));
+  writer.Put<uint64_t>(index.fragments.size());
+  for (const Fragment& fragment : index.fragments) {
+    writer.Put(fragment.begin);
+    writer.Put(fragment.end);
+    writer.Put(fragment.rows);
+    writer.Put(fragment.row);
+    writer.Put(fragment.line);
+  }
+  writer.Put<uint64_t>(index.points.size());
+  for (const RestartPoint& point : index.points) {
+    writer.Put(point.in);
+    writer.Put(static_cast<int32_t>(point.bits));
+    writer.Put(point.out);
+    writer.Put(point.crc);
+    writer.Put(point.member);
+    writer.PutText(point.window);
+  }
+  const std::string body = writer.Take();
+  std::string packed(ZSTD_compressBound(body.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), body.data(), body.size(), 1));
+  Writer head;
+  head.Put(Checksum(packed));
+  head.Put<uint64_t>(body.size());
+  return std::string(kMagic) + head.Take() + packed;
+}
+
+Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) {
+  const auto damaged = [] { return Status::IOError("the index is damaged"); };
+  std::string_view rest = bytes;
+  if (!rest.starts_with(kMagic)) return damaged();
+  rest.remove_prefix(kMagic.size());
+  Reader head(rest);
+  uint32_t checksum;
+  uint64_t size;
+  if (!head.Get(&checksum) || !head.Get(&size) || size > kMaxBytes) return damaged();
+  rest.remove_prefix(sizeof checksum + sizeof size);
+  // Before `size` is believed: it is what the frame says of itself, too.
+  if (Checksum(rest) != checksum ||
+      ZSTD_getFrameContentSize(rest.data(), rest.size()) != size) {
+    return damaged();
+  }
+  std::string body(size, '\0');
+  if (ZSTD_decompress(body.data(), size, rest.data(), rest.size()) != size) {
+    return damaged();
+  }
+  Reader reader(body);
+  std::string found;
+  uint8_t framing;
+  FileIndex index;
+  if (!reader.GetText(&found) || found != key) {
+    return Status::IOError("the index is for another file, or another state of it");
+  }
+  if (!reader.Get(&framing) || framing > static_cast<uint8_t>(Framing::kObject) ||
+      !ReadFragments(reader, &index) || !ReadPoints(reader, &index) || !reader.done()) {
+    return damaged();
+  }
+  index.framing = static_cast<Framing>(framing);
+  return index;
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/index/store.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+
+namespace fast_axolotl {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What an index belongs to: it is stale as soon as any of this differs.
+Result<std::string> KeyOf(const Input& input, const ReadOptions& options) {
+  struct stat info;
+  if (::stat(input.file.path.c_str(), &info) != 0) {
+    return ErrnoError(errno, input.file.path, "cannot open");
+  }
+  std::error_code ignored;
+  const fs::path real = fs::weakly_canonical(input.file.path, ignored);
+#if defined(__APPLE__)
+  const auto& modified = info.st_mtimespec;
+#else
+  const auto& modified = info.st_mtim;
+#endif
+  std::string key = real.string();
+  for (const int64_t part :
+       {int64_t{info.st_size}, int64_t{modified.tv_sec}, int64_t{modified.tv_nsec},
+        int64_t{options.csv.delimiter}, int64_t{options.csv.header}}) {
+    key += '\n' + std::to_string(part);
+  }
+  return key + '\n' + std::string(input.format->name);
+}
+
+// The file's name: a hash of what does not change when the data file does, so that an
+// index takes the place of its stale forerunner.
+std::string NameOf(const std::string& key, const Input& input,
+                   const ReadOptions& options) {
+  uint64_t hash = 14695981039346656037u;  // FNV-1a; a clash only costs a rebuild
+  const auto add = [&](std::string_view text) {
+    for (const unsigned char c : text) hash = (hash ^ c) * 1099511628211u;
+  };
+  add(std::string_view(key).substr(0, key.find('\n')));
+  add(input.format->name);
+  const char csv[] = {options.csv.delimiter, options.csv.header ? '1' : '0'};
+  add({csv, sizeof csv});
+  char name[17];
+  std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash));
+  return name;
+}
+
+std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& key) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return nullptr;
+  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  auto index = DecodeIndex(bytes, key);
+  if (!index.ok()) return nullptr;
+  return std::make_shared<const FileIndex>(std::move(*index));
+}
+
+// Writes a file whole or not at all.
+void Write(const fs::path& path, const std::string& bytes) {
+  std::string temporary = path.string() + ".XXXXXX";
+  const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
+  if (fd < 0) return;
+  size_t done = 0;
+  while (done < bytes.size()) {
+    const ssize_t wrote = ::write(fd, bytes.data() + done, bytes.size() - done);
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote <= 0) break;
+    done += static_cast<size_t>(wrote);
+  }
+  const bool good = ::close(fd) == 0 && done == bytes.size();
+  if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) {
+    ::unlink(temporary.c_str());
+  }
+}
+
+// Held while an index is built. Without a lock file the build simply goes on.
+class BuildLock {
+ public:
+  explicit BuildLock(const fs::path& path)
+      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {}
+  BuildLock(const BuildLock&) = delete;
+  BuildLock& operator=(const BuildLock&) = delete;
+  ~BuildLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+
+  // Waits in small steps, so that `tick` can end it.
+  Status Wait(const ReadOptions& options) const {
+    while (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) break;
+      ARROW_RETURN_NOT_OK(options.Tick());
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return Status::OK();
+  }
+
+ private:
+  const int fd_;
+};
+
+}  // namespace
+
+std::string IndexStore::DefaultFolder() {
+  const auto variable = [](const char* name) -> fs::path {
+    const char* value = ::getenv(name);
+    return value ? value : "";
+  };
+  if (auto own = variable("FAST_AXOLOTL_CACHE"); !own.empty()) return own / "index";
+  if (auto xdg = variable("XDG_CACHE_HOME"); xdg.is_absolute()) {
+    return xdg / "fast_axolotl" / "index";
+  }
+  if (auto home = variable("HOME"); home.is_absolute()) {
+    return home / ".cache" / "fast_axolotl" / "index";
+  }
+  return "";
+}
+
+std::shared_ptr<const FileIndex> IndexStore::Load(const Input& input,
+                                                  const ReadOptions& options) const {
+  if (folder_.empty()) return nullptr;
+  const auto key = KeyOf(input, options);
+  return key.ok() ? Read(fs::path(folder_) / NameOf(*key, input, options), *key) : nullptr;
+}
+
+Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
+    const Input& input, const ReadOptions& options) const {
+  const auto build = [&]() -> Result<std::shared_ptr<const FileIndex>> {
+    ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, options));
+    return std::make_shared<const FileIndex>(std::move(index));
+  };
+  // A Parquet footer is an index already.
+  if (folder_.empty() || input.format == &kParquet) return build();
+  ARROW_ASSIGN_OR_RAISE(const std::string key, KeyOf(input, options));
+  const fs::path path = fs::path(folder_) / NameOf(key, input, options);
+  if (auto kept = Read(path, key)) return kept;
+  std::error_code ignored;
+  fs::create_directories(folder_, ignored);
+  const BuildLock lock(path.string() + ".lock");
+  ARROW_RETURN_NOT_OK(lock.Wait(options));
+  // Another process may have built it meanwhile.
+  if (auto kept = Read(path, key)) return kept;
+  ARROW_ASSIGN_OR_RAISE(auto index, build());
+  Write(path, EncodeIndex(*index, key));
+  return index;
+}
+
+}  // namespace fast_axolotl

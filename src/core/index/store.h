@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/common/error.h"
+#include "core/format/format.h"
+#include "core/format/input.h"
+#include "core/format/options.h"
+
+namespace fast_axolotl {
+
+/// Indexes on disk, one small file for each data file, in a folder of this user's. They
+/// can be deleted at any time. Nothing read from there is trusted: a file that is damaged,
+/// of another version, or of a data file that has changed is as good as none.
+class IndexStore {
+ public:
+  /// `folder` may not exist yet; empty: nothing is kept.
+  explicit IndexStore(std::string folder) : folder_(std::move(folder)) {}
+
+  /// The folder to use: $FAST_AXOLOTL_CACHE, or fast_axolotl in $XDG_CACHE_HOME or
+  /// ~/.cache; empty where there is none of them.
+  static std::string DefaultFolder();
+
+  /// The index kept for a file, or null.
+  std::shared_ptr<const FileIndex> Load(const Input& input,
+                                        const ReadOptions& options) const;
+
+  /// The index of a file: the one that is kept, or one built now and kept. One process
+  /// builds it while others wait for it. That it cannot be kept is no error.
+  Result<std::shared_ptr<const FileIndex>> LoadOrBuild(const Input& input,
+                                                       const ReadOptions& options) const;
+
+ private:
+  const std::string folder_;
+};
+
+/// An index as bytes, for the file that `key` describes, and back; IOError where the bytes
+/// are not one, or not for that file.
+std::string EncodeIndex(const FileIndex& index, const std::string& key);
+Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key);
+
+}  // namespace fast_axolotl
