@@ -162,7 +162,8 @@ class StreamingDataset:
 
     def __len__(self) -> int:
         """Return the number of batches; an estimate unless :attr:`len_is_exact`."""
-        return -(-self.num_rows // self._options.batch_size)
+        rows, batch = self.num_rows, self._options.batch_size
+        return (rows + batch - 1) // batch
 
     @property
     def batch_size(self) -> int:

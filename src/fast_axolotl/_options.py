@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from fast_axolotl import _core, _paths
@@ -93,9 +93,6 @@ class Options:
         return _core.Reader(
             dataset, self.batch_size, threads, self.read_ahead_bytes, worker, workers
         )
-
-    def with_batch_size(self, batch_size: int) -> Options:
-        return replace(self, batch_size=batch_size)
 
 
 _HAS_AFFINITY: Final = hasattr(os, "sched_getaffinity")
