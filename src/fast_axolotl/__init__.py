@@ -21,10 +21,8 @@ from fast_axolotl._reader import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fast_axolotl._dataset import StreamingDataset
-    from fast_axolotl._options import Schema
+    from fast_axolotl._options import Columns, Schema
     from fast_axolotl._paths import Paths
 
     RustStreamingDataset = StreamingDataset
@@ -69,7 +67,7 @@ def __dir__() -> list[str]:
 def create_streaming_dataset(
     path: Paths,
     batch_size: int = 32,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     *,
     num_threads: int | None = None,
     read_ahead_bytes: int | None = None,
