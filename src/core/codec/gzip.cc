@@ -42,6 +42,8 @@ class GzipDecoder {
   GzipDecoder() { Restart(); }
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
+    // First of all: a member with a wrong checksum is at its end, too.
+    if (fault_ != 0) return Status::IOError(Reason(fault_));
     if (state_.block_state == ISAL_BLOCK_FINISH) {
       while (input.available > 0 && *input.next == 0) {
         ++input.next;
@@ -52,7 +54,6 @@ class GzipDecoder {
       if (padded_) return Status::IOError("garbage after the last member");
       Restart();
     }
-    if (fault_ != 0) return Status::IOError(Reason(fault_));
     constexpr int64_t kMost = std::numeric_limits<uint32_t>::max();
     const uint32_t offered = static_cast<uint32_t>(std::min(room, kMost));
     state_.next_in = const_cast<uint8_t*>(input.next);
