@@ -80,6 +80,7 @@ class BlockReader {
   int64_t row_ = 0;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
   bool started_ = false;
+  bool cut_off_ = false;  // there was a block
   bool ended_ = false;
   Status fault_;
 };
