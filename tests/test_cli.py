@@ -201,11 +201,11 @@ def test_schema(rows_file):
         "instruction": "string",
         "input": "string",
         "output": "string",
-        "score": "double",
+        "score": "float64",
     }
     assert json_lines("schema", rows_file) == [schema]
     assert json_lines("schema", rows_file, "--columns", "score,id") == [
-        {"score": "double", "id": "int64"}
+        {"score": "float64", "id": "int64"}
     ]
     text = output("schema", rows_file)
     assert "5 columns, 1 file, jsonl" in text

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fast_axolotl import _libarrow
 
@@ -21,10 +21,8 @@ from fast_axolotl._reader import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fast_axolotl._dataset import StreamingDataset
-    from fast_axolotl._options import Schema
+    from fast_axolotl._options import Columns, Schema
     from fast_axolotl._paths import Paths
 
     RustStreamingDataset = StreamingDataset
@@ -49,15 +47,17 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    # The dataset class derives from torch's, and importing torch takes seconds.
-    if name in {"RustStreamingDataset", "StreamingDataset"}:
-        from fast_axolotl import _dataset
+if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
 
-        made = _dataset.torch_class()
-        globals().update(RustStreamingDataset=made, StreamingDataset=made)
-        return made
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> object:
+        # The dataset class derives from torch's, and importing torch takes seconds.
+        if name in {"RustStreamingDataset", "StreamingDataset"}:
+            from fast_axolotl import _dataset
+
+            made = _dataset.torch_class()
+            globals().update(RustStreamingDataset=made, StreamingDataset=made)
+            return made
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
@@ -67,7 +67,7 @@ def __dir__() -> list[str]:
 def create_streaming_dataset(
     path: Paths,
     batch_size: int = 32,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     *,
     num_threads: int | None = None,
     read_ahead_bytes: int | None = None,
@@ -75,7 +75,7 @@ def create_streaming_dataset(
     format: str | None = None,
     csv: CsvOptions | None = None,
 ) -> StreamingDataset:
-    """Make a :class:`StreamingDataset`; the arguments and errors are those of the class."""
+    """Make a :class:`StreamingDataset`; arguments and errors are those of the class."""
     from fast_axolotl import StreamingDataset
 
     return StreamingDataset(

@@ -11,12 +11,12 @@ from fast_axolotl import _options
 from fast_axolotl._reader import Batch, StreamingReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from torch.utils.data import DataLoader
 
     from fast_axolotl import _core
-    from fast_axolotl._options import CsvOptions, Schema
+    from fast_axolotl._options import Columns, CsvOptions, Schema
     from fast_axolotl._paths import Paths
 
 
@@ -55,7 +55,7 @@ class StreamingDataset:
         self,
         path: Paths,
         batch_size: int = 32,
-        columns: Sequence[str] | None = None,
+        columns: Columns | None = None,
         *,
         num_threads: int | None = None,
         read_ahead_bytes: int | None = None,
@@ -162,7 +162,8 @@ class StreamingDataset:
 
     def __len__(self) -> int:
         """Return the number of batches; an estimate unless :attr:`len_is_exact`."""
-        return -(-self.num_rows // self._options.batch_size)
+        rows, batch = self.num_rows, self._options.batch_size
+        return (rows + batch - 1) // batch
 
     @property
     def batch_size(self) -> int:

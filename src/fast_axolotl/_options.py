@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
 from fast_axolotl import _core, _paths
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+# No Sequence, because a str is one.
+Columns: TypeAlias = "list[str] | tuple[str, ...]"
 # A mapping from column to type name or Arrow type; or a pyarrow.Schema.
 Schema: TypeAlias = "Mapping[str, Any] | Any"
 
@@ -94,9 +93,6 @@ class Options:
             dataset, self.batch_size, threads, self.read_ahead_bytes, worker, workers
         )
 
-    def with_batch_size(self, batch_size: int) -> Options:
-        return replace(self, batch_size=batch_size)
-
 
 _HAS_AFFINITY: Final = hasattr(os, "sched_getaffinity")
 
@@ -104,7 +100,7 @@ _HAS_AFFINITY: Final = hasattr(os, "sched_getaffinity")
 def check(
     path: _paths.Paths,
     batch_size: int,
-    columns: Sequence[str] | None,
+    columns: Columns | None,
     *,
     num_threads: int | None,
     read_ahead_bytes: int | None,

@@ -183,7 +183,7 @@ def _files_of_folder(folder: str) -> list[str]:
 def _walk(
     folder: str, relative: str, above: tuple[tuple[int, int], ...]
 ) -> Iterator[str]:
-    """The files below a folder, relative to it; links are followed, but never in circles."""
+    """The files below a folder, relative to it; links are followed, never in circles."""
     here = os.path.join(folder, relative) if relative else folder
     info = os.stat(here)
     identity = (info.st_dev, info.st_ino)

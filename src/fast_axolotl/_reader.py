@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from fast_axolotl import _options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Self
 
     from fast_axolotl import _core
-    from fast_axolotl._options import CsvOptions, Options, Schema
+    from fast_axolotl._options import Columns, CsvOptions, Options, Schema
     from fast_axolotl._paths import Paths
 
 # A batch: column name to the list of its values, all of the same length.
@@ -137,7 +137,7 @@ class StreamingReader:
 def streaming_dataset_reader(
     path: Paths,
     batch_size: int = 1000,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     *,
     num_threads: int | None = None,
     read_ahead_bytes: int | None = None,
@@ -182,7 +182,7 @@ def streaming_dataset_reader(
 
 
 def _rust_streaming_reader(
-    path: Paths, batch_size: int, columns: Sequence[str] | None
+    path: Paths, batch_size: int, columns: Columns | None
 ) -> StreamingReader:
     """Stream batches; internal, kept for its callers: use streaming_dataset_reader."""
     return streaming_dataset_reader(path, batch_size, columns)
@@ -191,7 +191,7 @@ def _rust_streaming_reader(
 def count_rows(
     path: Paths,
     *,
-    columns: Sequence[str] | None = None,
+    columns: Columns | None = None,
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,

@@ -61,7 +61,7 @@ class DecodedStream : public arrow::io::InputStream {
       Result<int64_t> rest = decoder_.step(input_, out, room);
       if (rest.ok() && *rest == 0) {
         ended_ = true;
-        rest = At(decoder_.end());
+        return At(decoder_.end());
       }
       return rest.ok() ? rest : At(rest.status());
     }

@@ -62,6 +62,8 @@ class GzipDecoder {
   }
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
+    // First of all: a member with a wrong checksum is at its end, too.
+    if (fault_ != 0) return Status::IOError(Reason(fault_));
     if (state_.block_state == ISAL_BLOCK_FINISH) {
       while (input.available > 0 && *input.next == 0) {
         ++input.next;
@@ -72,7 +74,6 @@ class GzipDecoder {
       if (padded_) return Status::IOError("garbage after the last member");
       Restart();
     }
-    if (fault_ != 0) return Status::IOError(Reason(fault_));
     if (bits_ > 0 && input.available > 0) {
       // The first block begins in the middle of a byte, whose upper bits are its own.
       state_.read_in = *input.next >> (8 - bits_);

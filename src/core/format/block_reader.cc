@@ -49,6 +49,7 @@ void BlockReader::SkipByteOrderMark() {
 }
 
 Block BlockReader::CutOff(size_t end) {
+  cut_off_ = true;
   Block block;
   block.buffer = buffer_;
   block.begin = reinterpret_cast<char*>(buffer_->mutable_data()) + begin_;
@@ -97,7 +98,8 @@ Result<std::optional<Block>> BlockReader::Next() {
       started_ = true;
       SkipByteOrderMark();
     }
-    if (begin_ == end_) break;
+    // Whether a file may be empty is up to the splitter.
+    if (begin_ == end_ && cut_off_) break;
     const std::string_view text(reinterpret_cast<const char*>(buffer_->data()) + begin_,
                                 static_cast<size_t>(end_ - begin_));
     // After a fault the last row is not whole, whatever it looks like.

@@ -96,6 +96,7 @@ class BlockReader {
   int64_t row_;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
   bool started_;  // the byte order mark is behind
+  bool cut_off_ = false;  // there was a block
   bool ended_ = false;
   Status fault_;
 };

@@ -157,15 +157,13 @@ Result<RowCount> Dataset::CountRows() const {
       }
     }
     unknown_bytes += files_[i].size;
-  }
-  if (unknown_bytes > 0) {
     count.exact = false;
-    if (sampled_bytes > 0) {
-      count.rows += static_cast<int64_t>(static_cast<double>(unknown_bytes) /
-                                             static_cast<double>(sampled_bytes) *
-                                             static_cast<double>(sampled_rows) +
-                                         0.5);
-    }
+  }
+  if (unknown_bytes > 0 && sampled_bytes > 0) {
+    count.rows += static_cast<int64_t>(static_cast<double>(unknown_bytes) /
+                                           static_cast<double>(sampled_bytes) *
+                                           static_cast<double>(sampled_rows) +
+                                       0.5);
   }
   return count;
 }

@@ -43,8 +43,7 @@ int64_t Plan::LaneBegin(int64_t lane) const {
   // The first `longer` lanes have one batch more than the others.
   const int64_t each = batches_ / options_.lanes;
   const int64_t longer = batches_ % options_.lanes;
-  const int64_t full =
-      (each * lane + std::min(lane, longer)) * options_.batch_size;
+  const int64_t full = (each * lane + std::min(lane, longer)) * options_.batch_size;
   const bool last_before = batches_ > 0 && (batches_ - 1) % options_.lanes < lane;
   return last_before ? full - (batches_ * options_.batch_size - rows()) : full;
 }

@@ -28,9 +28,9 @@ struct FragmentSlice {
 /// Which rows make batch j: a pure function of the fragments' row counts and the options.
 ///
 /// The fragments, permuted if shuffled, are laid end to end: the line. It is cut into
-/// J = ceil(rows / batch_size) batches, and these into lanes: lane c is one contiguous run
-/// of the line and holds batches c, c + lanes, c + 2 * lanes, and so on. Lanes differ by
-/// at most one batch, and only batch J - 1 is short. Within a lane, the rows of every
+/// J = ceil(rows / batch_size) batches, and these into lanes: lane c is one contiguous
+/// run of the line and holds batches c, c + lanes, c + 2 * lanes, and so on. Lanes differ
+/// by at most one batch, and only batch J - 1 is short. Within a lane, the rows of every
 /// window of `window` rows are permuted if shuffled.
 class Plan {
  public:
@@ -48,8 +48,9 @@ class Plan {
   /// The rows `[begin, end)` of a lane before they are permuted, as slices of fragments.
   std::vector<FragmentSlice> Slices(int64_t lane, int64_t begin, int64_t end) const;
 
-  /// Which row of window number `window` of a lane comes when: entry i is the row, counted
-  /// from the window's first, that comes i-th. Identity where nothing is shuffled.
+  /// Which row of window number `window` of a lane comes when: entry i is the row,
+  /// counted from the window's first, that comes i-th. Identity where nothing is
+  /// shuffled.
   std::vector<uint32_t> WindowOrder(int64_t lane, int64_t window) const;
 
  private:

@@ -11,8 +11,8 @@ namespace fast_axolotl {
 /// The numbers behind every shuffle, version 1. They are part of what a saved state means
 /// and never change under this version; tests/plan_reference.py is the same in Python.
 ///
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014),
-/// keyed by hashing its inputs through the generator's own finalizer.
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+/// 2014), keyed by hashing its inputs through the generator's own finalizer.
 class Random {
  public:
   /// A generator of its own for each sequence of keys.

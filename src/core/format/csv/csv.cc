@@ -140,6 +140,7 @@ Result<std::shared_ptr<arrow::Array>> Build(const Block& block, const Cells& cel
 Decoded DecodeBlock(const Pass& pass, const Block& block) {
   // Checked before quotes are taken off, so that offsets are those of the file.
   const size_t valid = ValidUtf8Prefix(block.text());
+  const std::string invalid = Quoted(block.text().substr(valid).substr(0, 4));
   Cells cells = ReadRows(block.begin, 0, static_cast<uint32_t>(block.size),
                          pass.delimiter, pass.names.size());
   Decoded decoded;
@@ -152,7 +153,7 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
     if (bad > 0 && (bad < rows || cells.fault.empty() || valid < cells.fault_begin)) {
       rows = bad - 1;
       decoded.end = Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]),
-                                    ": expected valid UTF-8 in the row");
+                                    ": expected valid UTF-8 in the row, found ", invalid);
     }
   }
   if (decoded.end.ok() && !cells.fault.empty()) {
@@ -174,9 +175,10 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
           Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]), ": column ",
                           Quoted(pass.names[i]), ": ",
                           Quoted(TextOf(block, cells.cells[rows * cells.columns + i])),
-                          " is not of type ", type->ToString(),
+                          " is not of type ", TypeName(*arrow::field("", type)),
                           ", which the column has in the sample at the files' start; "
-                          "pass schema= with the type it should have");
+                          "fix its type, for example with schema={",
+                          Quoted(pass.names[i]), ": \"string\"}");
     }
     fields.push_back(arrow::field(pass.names[i], (*array)->type()));
     arrays.push_back(std::move(*array));

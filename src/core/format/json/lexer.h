@@ -83,9 +83,10 @@ inline const char* ScanString(const char* p, StringToken* token, Fault* fault) {
       token->end = p;
       return p + 1;
     }
-    if (*p != '\\')
-      return fault->Set(p,
-                        "the closing quote of a string, or no control character in it");
+    if (*p != '\\') {
+      return fault->Set(p, *p == '\0' ? "the closing quote of a string"
+                                      : "no control character in a string");
+    }
     token->escaped = true;
     if (p[1] == '\0') return fault->Set(p + 1, "an escaped character");
     p += 2;
