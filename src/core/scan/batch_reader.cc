@@ -24,7 +24,8 @@ Result<bool> BatchReader::Fill(std::chrono::milliseconds timeout) {
       rest_ = std::move(**piece);
     }
     const int64_t taken = std::min(batch_size_ - next_.rows, rest_.rows->num_rows());
-    next_.pieces.push_back({rest_.rows->Slice(0, taken), rest_.file, rest_.first_row});
+    next_.pieces.push_back(
+        {rest_.rows->Slice(0, taken), rest_.file, rest_.first_row, {}, {}});
     next_.rows += taken;
     if (taken == rest_.rows->num_rows()) {
       rest_ = {};

@@ -2,6 +2,7 @@
 #include "core/scan/scan.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace fast_axolotl {
@@ -9,6 +10,8 @@ namespace {
 
 // Streams that may be open or waiting for their turn; small files need many of them.
 constexpr size_t kMaxStreams = 256;
+// Files whose footers are kept at hand while units jump between them.
+constexpr size_t kMaxOpened = 64;
 
 }  // namespace
 
@@ -20,13 +23,17 @@ struct Scan::Slot {
   bool done = false;
 };
 
-// A fragment on its way, or a file whose fragments are not known yet.
+// Rows of a fragment on their way, or a file whose fragments are not known yet.
 struct Scan::Stream {
   size_t file = 0;
   bool is_file = false;
   bool busy = false;  // a thread is in `reader`
   bool exhausted = false;
+  bool dropped = false;  // all that was wanted has been delivered
   Fragment fragment;
+  int64_t begin = 0;  // the rows that are wanted
+  int64_t end = std::numeric_limits<int64_t>::max();
+  int64_t row = 0;  // of the fragment, that comes next
   std::shared_ptr<const OpenedFile> source;  // of the fragment
   FragmentReader reader;                     // null before the first call
   std::deque<std::shared_ptr<Slot>> slots;
@@ -36,6 +43,15 @@ struct Scan::Stream {
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan)
     : dataset_(std::move(dataset)), options_(std::move(options)), scan_(scan) {}
+
+Scan::Scan(std::shared_ptr<const Dataset> dataset,
+           std::shared_ptr<const DatasetIndex> index, std::vector<ScanUnit> units,
+           ReadOptions options, ScanOptions scan)
+    : dataset_(std::move(dataset)),
+      options_(std::move(options)),
+      scan_(scan),
+      index_(std::move(index)),
+      units_(std::move(units)) {}
 
 Scan::~Scan() { Close(); }
 
@@ -51,9 +67,38 @@ void Scan::Close() {
   waiting_.clear();
 }
 
+bool Scan::AllStarted() const {
+  return next_ == (index_ ? units_.size() : dataset_->files().size());
+}
+
+// Takes the front stream away; what of it is still under way is dropped when it comes.
+void Scan::PopFront() {
+  Stream& front = *streams_.front();
+  bytes_ -= front.bytes;
+  front.dropped = true;
+  streams_.pop_front();
+  work_.notify_all();
+}
+
+// The wanted ones of the next rows of the front stream; none is possible.
+Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
+  if (!index_) {
+    if (stream.file != std::exchange(delivered_file_, stream.file)) delivered_rows_ = 0;
+    Piece piece{std::move(rows), stream.file, delivered_rows_, {}, {}};
+    delivered_rows_ += piece.rows->num_rows();
+    return piece;
+  }
+  const int64_t first = stream.row;
+  stream.row += rows->num_rows();
+  const int64_t begin = std::clamp(stream.begin, first, stream.row);
+  const int64_t end = std::clamp(stream.end, first, stream.row);
+  return Piece{rows->Slice(begin - first, end - begin), stream.file,
+               stream.fragment.row + begin, {}, {}};
+}
+
 Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
   if (threads_.empty() && !stop_) {
-    for (int i = 0; i < std::max(scan_.num_threads, 1); ++i) {
+    for (int i = 0; i < scan_.num_threads; ++i) {
       threads_.emplace_back([this] { Work(); });
     }
   }
@@ -61,36 +106,48 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
   Lock lock(mutex_);
   for (;;) {
     if (!failure_.ok()) return failure_;
-    if (streams_.empty() && next_file_ == dataset_->files().size()) {
-      return Piece{};
-    }
+    if (streams_.empty() && AllStarted()) return Piece{};
     if (!streams_.empty()) {
       Stream& front = *streams_.front();
+      if (index_ && front.row >= front.end) {
+        PopFront();
+        continue;
+      }
       if (!front.slots.empty() && front.slots.front()->done) {
         const std::shared_ptr<Slot> slot = std::move(front.slots.front());
         front.slots.pop_front();
         front.bytes -= slot->bytes;
         bytes_ -= slot->bytes;
-        // What comes after a fault is not delivered, so it need not be decoded.
-        failure_ = slot->result.end;
-        if (!failure_.ok()) stop_ = true;
-        if (front.file != std::exchange(delivered_file_, front.file)) delivered_rows_ = 0;
         work_.notify_all();
+        std::optional<Piece> piece;
         auto rows = std::move(slot->result.rows);
-        if (!rows || rows->num_rows() == 0) continue;
-        Piece piece{std::move(rows), front.file, delivered_rows_};
-        delivered_rows_ += piece.rows->num_rows();
-        return piece;
+        if (rows && rows->num_rows() > 0) piece = Trim(front, std::move(rows));
+        // A fault behind the rows that are wanted is not ours to find.
+        if (!index_ || front.row < front.end) failure_ = slot->result.end;
+        // What comes after a fault is not delivered, so it need not be decoded.
+        if (!failure_.ok()) stop_ = true;
+        if (piece && piece->rows->num_rows() > 0) return piece;
+        continue;
       }
       if (front.slots.empty() && front.exhausted && !front.busy) {
         failure_ = front.failure;
+        if (failure_.ok() && index_ && front.row != front.fragment.rows) {
+          failure_ = Status::IOError(
+              dataset_->files()[front.file].path, ": expected ", front.fragment.rows,
+              " rows after row ", front.fragment.row, ", found ", front.row,
+              "; the file has changed since it was indexed");
+        }
         if (!failure_.ok()) stop_ = true;
-        streams_.pop_front();
-        work_.notify_all();
+        PopFront();
         continue;
       }
     }
-    if (ready_.wait_until(lock, deadline) == std::cv_status::timeout) return std::nullopt;
+    if (scan_.num_threads == 0) {
+      WorkOnce(lock);
+      if (std::chrono::steady_clock::now() > deadline) return std::nullopt;
+    } else if (ready_.wait_until(lock, deadline) == std::cv_status::timeout) {
+      return std::nullopt;
+    }
   }
 }
 
@@ -105,7 +162,7 @@ bool Scan::WorkOnce(Lock& lock) {
   if (!waiting_.empty()) {
     auto slot = std::move(waiting_.front());
     waiting_.pop_front();
-    Decode(lock, std::move(slot));
+    if (!slot->stream->dropped) Decode(lock, std::move(slot));
     return true;
   }
   auto stream = FindStream();
@@ -132,15 +189,46 @@ std::shared_ptr<Scan::Stream> Scan::FindStream() {
     // The front must get on even if a single task is larger than the whole queue.
     if (front ? stream->bytes < half || stream->slots.empty() : room) return stream;
   }
-  if (next_file_ == dataset_->files().size() || streams_.size() >= kMaxStreams) {
-    return nullptr;
-  }
+  if (AllStarted() || streams_.size() >= kMaxStreams) return nullptr;
   if (!streams_.empty() && !room) return nullptr;
-  auto file = std::make_shared<Stream>();
-  file->file = next_file_++;
-  file->is_file = true;
-  streams_.push_back(file);
-  return file;
+  return StartStream();
+}
+
+std::shared_ptr<Scan::Stream> Scan::StartStream() {
+  auto stream = std::make_shared<Stream>();
+  if (index_) {
+    const ScanUnit& unit = units_[next_++];
+    stream->file = unit.file;
+    stream->fragment = unit.fragment;
+    stream->begin = unit.begin;
+    stream->end = unit.end;
+  } else {
+    stream->file = next_++;
+    stream->is_file = true;
+  }
+  streams_.push_back(stream);
+  return stream;
+}
+
+Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
+  ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(file));
+  ARROW_ASSIGN_OR_RAISE(OpenedFile opened,
+                        input.format->open(input, options_,
+                                           index_ ? index_->file(file) : nullptr));
+  return std::make_shared<const OpenedFile>(std::move(opened));
+}
+
+// Units come back to the same file again and again, each time to another fragment.
+Result<std::shared_ptr<const OpenedFile>> Scan::OpenKept(size_t file) {
+  {
+    Lock lock(mutex_);
+    const auto kept = opened_.find(file);
+    if (kept != opened_.end()) return kept->second;
+  }
+  ARROW_ASSIGN_OR_RAISE(auto opened, Open(file));
+  Lock lock(mutex_);
+  if (opened_.size() >= kMaxOpened) opened_.clear();
+  return opened_.emplace(file, std::move(opened)).first->second;
 }
 
 void Scan::Decode(Lock& lock, std::shared_ptr<Slot> slot) {
@@ -163,6 +251,9 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   lock.unlock();
   std::optional<DecodeTask> task;
   const Status status = Guarded([&]() -> Status {
+    if (!stream->source) {
+      ARROW_ASSIGN_OR_RAISE(stream->source, OpenKept(stream->file));
+    }
     if (!stream->reader) {
       ARROW_ASSIGN_OR_RAISE(stream->reader, stream->source->open(stream->fragment));
     }
@@ -172,6 +263,10 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   if (!task) stream->reader = nullptr;  // closes the file
   lock.lock();
   stream->busy = false;
+  if (stream->dropped) {
+    stream->exhausted = true;
+    return;
+  }
   if (!status.ok()) stream->failure = status;
   if (!task) {
     stream->exhausted = true;
@@ -192,11 +287,7 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
 
 void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
-  auto source = Guarded([&]() -> Result<std::shared_ptr<const OpenedFile>> {
-    ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(placeholder->file));
-    ARROW_ASSIGN_OR_RAISE(OpenedFile reader, input.format->open(input, options_, nullptr));
-    return std::make_shared<const OpenedFile>(std::move(reader));
-  });
+  auto source = Guarded([&] { return Open(placeholder->file); });
   lock.lock();
   placeholder->busy = false;
   placeholder->exhausted = true;

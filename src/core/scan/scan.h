@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -13,10 +14,12 @@
 
 #include "core/format/format.h"
 #include "core/index/dataset.h"
+#include "core/index/dataset_index.h"
 
 namespace fast_axolotl {
 
 struct ScanOptions {
+  /// 0: the thread that calls Next does the work.
   int num_threads = 1;
   /// About how much may be decoded and not yet delivered.
   int64_t read_ahead_bytes = int64_t{64} << 20;
@@ -27,17 +30,32 @@ struct Piece {
   std::shared_ptr<arrow::RecordBatch> rows;
   size_t file = 0;
   int64_t first_row = 0;  // in the file, from 0
+  /// Where the rows stand in their batch, if they do not simply follow each other, and
+  /// which rows of the file they are, counted from `first_row`.
+  std::vector<uint32_t> places;
+  std::vector<uint32_t> sources;
 };
 
-/// Decodes a dataset's files ahead on threads of its own and delivers their rows in
-/// order.
+/// Rows `[begin, end)` of a fragment, to be read.
+struct ScanUnit {
+  size_t file = 0;
+  Fragment fragment;
+  int64_t begin = 0;
+  int64_t end = 0;
+};
+
+/// Decodes files ahead on threads of its own and delivers their rows in order.
 ///
 /// Fragments are read front to back, several at a time; each yields tasks that any thread
 /// may decode. The queue is bounded by bytes: half for the fragment that is delivered
 /// from, half for all behind it, so that neither can starve the other.
 class Scan {
  public:
+  /// All files of the dataset, front to back.
   Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan);
+  /// These rows of these fragments, which are those of `index`.
+  Scan(std::shared_ptr<const Dataset> dataset, std::shared_ptr<const DatasetIndex> index,
+       std::vector<ScanUnit> units, ReadOptions options, ScanOptions scan);
   /// Stops and joins the threads.
   ~Scan();
 
@@ -59,23 +77,32 @@ class Scan {
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
   void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
   std::shared_ptr<Stream> FindStream();
+  std::shared_ptr<Stream> StartStream();
+  bool AllStarted() const;
+  void PopFront();
+  Result<std::shared_ptr<const OpenedFile>> Open(size_t file);
+  Result<std::shared_ptr<const OpenedFile>> OpenKept(size_t file);
+  Piece Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows);
   int64_t BytesBehindFront() const;
 
   const std::shared_ptr<const Dataset> dataset_;
   const ReadOptions options_;
   const ScanOptions scan_;
+  const std::shared_ptr<const DatasetIndex> index_;  // null: all files, front to back
+  const std::vector<ScanUnit> units_;
 
   std::mutex mutex_;
   std::condition_variable work_;   // there may be something to do
   std::condition_variable ready_;  // there may be something to deliver
   bool stop_ = false;
-  size_t next_file_ = 0;
+  size_t next_ = 0;                              // the file or unit to start next
+  std::map<size_t, std::shared_ptr<const OpenedFile>> opened_;  // files of units
   std::deque<std::shared_ptr<Stream>> streams_;  // in the order of delivery
   std::deque<std::shared_ptr<Slot>> waiting_;    // to be decoded
   int64_t bytes_ = 0;                            // of all slots
   Status failure_;                               // delivered, and what all calls get now
   size_t delivered_file_ = 0;
-  int64_t delivered_rows_ = 0;  // of that file
+  int64_t delivered_rows_ = 0;  // of that file, where files are read front to back
   std::vector<std::thread> threads_;
 };
 

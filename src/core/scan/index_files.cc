@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/scan/index_files.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace fast_axolotl {
+
+Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
+    const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
+    const ReadOptions& options, int num_threads) {
+  const size_t count = dataset->files().size();
+  std::vector<std::shared_ptr<const FileIndex>> indexes(count);
+  std::mutex mutex;
+  std::condition_variable done;
+  std::atomic<size_t> next = 0;
+  std::atomic<bool> stop = false;
+  size_t failed_file = count;  // the first one in the files' order, as far as known
+  Status failure;
+  int running = 0;
+
+  ReadOptions quiet = options;
+  quiet.tick = [&stop] {
+    return stop ? Status::Cancelled("indexing was stopped") : Status::OK();
+  };
+  const auto work = [&] {
+    while (!stop) {
+      const size_t file = next++;
+      if (file >= count) break;
+      auto index = Guarded([&]() -> Result<std::shared_ptr<const FileIndex>> {
+        ARROW_ASSIGN_OR_RAISE(const Input input, dataset->input(file));
+        return store.LoadOrBuild(input, quiet);
+      });
+      const std::lock_guard lock(mutex);
+      if (index.ok()) {
+        indexes[file] = std::move(*index);
+      } else if (!stop && file < failed_file) {
+        failed_file = file;
+        failure = index.status();
+        // Files before it may still fail first.
+        next = std::max(next.load(), count);
+      }
+    }
+    const std::lock_guard lock(mutex);
+    --running;
+    done.notify_all();
+  };
+
+  std::vector<std::thread> threads;
+  const auto wanted = std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count);
+  running = static_cast<int>(wanted);
+  for (size_t i = 0; i < wanted; ++i) threads.emplace_back(work);
+  Status ended;
+  {
+    std::unique_lock lock(mutex);
+    while (running > 0) {
+      done.wait_for(lock, std::chrono::milliseconds(50));
+      lock.unlock();
+      if (ended.ok()) ended = options.Tick();
+      if (!ended.ok()) stop = true;
+      lock.lock();
+    }
+  }
+  for (std::thread& thread : threads) thread.join();
+  ARROW_RETURN_NOT_OK(ended);
+  ARROW_RETURN_NOT_OK(failure);
+  return std::make_shared<const DatasetIndex>(std::move(indexes));
+}
+
+std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,
+                                                  const IndexStore& store) {
+  std::vector<std::shared_ptr<const FileIndex>> indexes;
+  for (size_t file = 0; file < dataset.files().size(); ++file) {
+    const auto input = dataset.input(file);
+    if (!input.ok()) return nullptr;
+    auto index = store.Load(*input, dataset.options());
+    if (!index) return nullptr;
+    indexes.push_back(std::move(index));
+  }
+  return std::make_shared<const DatasetIndex>(std::move(indexes));
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+
+#include "core/index/dataset.h"
+#include "core/index/dataset_index.h"
+#include "core/index/store.h"
+
+namespace fast_axolotl {
+
+/// Finds the fragments of all files, several files at a time on `num_threads` threads.
+/// `options.tick` is called on this thread only; its error ends the work.
+Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
+    const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
+    const ReadOptions& options, int num_threads);
+
+/// The index of all files, if it is kept for each of them, else null.
+std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,
+                                                  const IndexStore& store);
+
+}  // namespace fast_axolotl
