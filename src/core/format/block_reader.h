@@ -28,7 +28,6 @@ struct Block {
   int64_t row = 0;                 // rows before `begin`, where the splitter frames them
   bool framed = false;             // the splitter found the rows: `row_ends`
   std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on
-  bool last = false;               // the file ends with this block
 
   std::string_view text() const { return {begin, static_cast<size_t>(size)}; }
 };
@@ -42,7 +41,8 @@ struct Cut {
 };
 
 /// Finds the cut. The text starts at a row; the first `searched` bytes of it were seen by
-/// the call before, without success. `at_end`: nothing follows the text.
+/// the call before, without success. `at_end`: nothing follows the text, which may be
+/// empty then.
 using RowSplitter =
     std::function<Result<Cut>(std::string_view text, size_t searched, bool at_end)>;
 
@@ -80,7 +80,6 @@ class BlockReader {
   int64_t row_ = 0;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
   bool started_ = false;
-  bool cut_off_ = false;  // there was a block
   bool ended_ = false;
   Status fault_;
 };
