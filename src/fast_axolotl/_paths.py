@@ -49,7 +49,8 @@ def resolve(path: Paths) -> list[str]:
     if isinstance(path, (list, tuple)):
         if not path:
             raise ValueError("path is an empty list: pass at least one file")
-        return [file for entry in path for file in _expand(_as_str(entry))]
+        entries = [_as_str(entry) for entry in path]
+        return [file for entry in entries for file in _expand(entry)]
     return _expand(_as_str(path))
 
 

@@ -49,7 +49,6 @@ void BlockReader::SkipByteOrderMark() {
 }
 
 Block BlockReader::CutOff(size_t end) {
-  cut_off_ = true;
   Block block;
   block.buffer = buffer_;
   block.begin = reinterpret_cast<char*>(buffer_->mutable_data()) + begin_;
@@ -98,10 +97,11 @@ Result<std::optional<Block>> BlockReader::Next() {
       started_ = true;
       SkipByteOrderMark();
     }
-    // Whether a file may be empty is up to the splitter.
-    if (begin_ == end_ && cut_off_) break;
-    const std::string_view text(reinterpret_cast<const char*>(buffer_->data()) + begin_,
-                                static_cast<size_t>(end_ - begin_));
+    // Even with nothing left: whether the file may end here is up to the splitter.
+    static constexpr char kNothing[Block::kPadding] = {};
+    const std::string_view text(
+        buffer_ ? reinterpret_cast<const char*>(buffer_->data()) + begin_ : kNothing,
+        static_cast<size_t>(end_ - begin_));
     // After a fault the last row is not whole, whatever it looks like.
     const bool at_end = ended_ && fault_.ok();
     ARROW_ASSIGN_OR_RAISE(Cut cut, splitter_(text, searched, at_end));
@@ -110,7 +110,6 @@ Result<std::optional<Block>> BlockReader::Next() {
       row_ += static_cast<int64_t>(cut.row_ends.size());
       block.framing = cut.framing;
       block.row_ends = std::move(cut.row_ends);
-      block.last = ended_ && begin_ == end_ && fault_.ok();
       return block;
     }
     if (ended_) break;

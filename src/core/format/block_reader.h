@@ -33,7 +33,6 @@ struct Block {
   Framing framing = Framing::kLines;
   std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on;
                                    // lines are not counted here
-  bool last = false;               // the file ends with this block
 
   std::string_view text() const { return {begin, static_cast<size_t>(size)}; }
 };
@@ -47,7 +46,8 @@ struct Cut {
 };
 
 /// Finds the cut. The text starts at a row; the first `searched` bytes of it were seen by
-/// the call before, without success. `at_end`: nothing follows the text.
+/// the call before, without success. `at_end`: nothing follows the text, which may be
+/// empty then.
 using RowSplitter =
     std::function<Result<Cut>(std::string_view text, size_t searched, bool at_end)>;
 
@@ -96,7 +96,6 @@ class BlockReader {
   int64_t row_;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
   bool started_;  // the byte order mark is behind
-  bool cut_off_ = false;  // there was a block
   bool ended_ = false;
   Status fault_;
 };

@@ -106,7 +106,6 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
       sample.complete = true;
       break;
     }
-    const bool last = (*block)->last;
     const int64_t end = (*block)->offset + (*block)->size;
     auto task = pass.task(std::move(**block));
     if (!task.ok()) break;
@@ -116,10 +115,7 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
       sample.schema = WidenSchema(*sample.schema, *decoded.rows->schema(),
                                   input.format == &kCsv ? Mixed::kString : Mixed::kJson);
     }
-    if (!decoded.end.ok() || end >= kSampleBytes) {
-      sample.complete = decoded.end.ok() && last;
-      break;
-    }
+    if (!decoded.end.ok() || end >= kSampleBytes) break;
   }
   sample.bytes = sample.complete ? input.file.size : counter->load();
   return sample;

@@ -30,6 +30,14 @@ class TypeParser {
 
  private:
   Result<TypePtr> Type() {
+    // What is nested deeper would overflow the stack, here or in whoever walks the type.
+    if (++depth_ > kMaxDepth) return Unknown();
+    ARROW_ASSIGN_OR_RAISE(TypePtr type, OneType());
+    --depth_;
+    return type;
+  }
+
+  Result<TypePtr> OneType() {
     const std::string_view name = Word();
     if (name == "list" || name == "large_list") {
       ARROW_RETURN_NOT_OK(Expect('<'));
@@ -187,8 +195,10 @@ class TypeParser {
         "Arrow type");
   }
 
+  static constexpr int kMaxDepth = 64;
   const std::string_view text_;
   size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace

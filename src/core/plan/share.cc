@@ -5,8 +5,8 @@
 
 namespace fast_axolotl {
 
-int64_t Share::Steps(int64_t batches) const {
-  const int64_t left = std::max<int64_t>(batches - start, 0);
+int64_t Share::Steps() const {
+  const int64_t left = std::max<int64_t>(last - start, 0);
   switch (tail) {
     case Tail::kDrop:
       return left / world * world;
@@ -17,16 +17,16 @@ int64_t Share::Steps(int64_t batches) const {
   }
 }
 
-int64_t Share::RankBatches(int64_t batches) const {
-  const int64_t steps = Steps(batches);
+int64_t Share::RankBatches() const {
+  const int64_t steps = Steps();
   return rank < steps ? (steps - rank - 1) / world + 1 : 0;
 }
 
-std::optional<int64_t> Share::Batch(int64_t i, int64_t batches) const {
+std::optional<int64_t> Share::Batch(int64_t i) const {
   const int64_t step = rank + world * (worker + workers * i);
-  if (step >= Steps(batches)) return std::nullopt;
+  if (step >= Steps()) return std::nullopt;
   const int64_t j = start + step;
-  return j < batches ? j : (j - batches) % batches;
+  return j < last ? j : first + (j - last) % (last - first);
 }
 
 }  // namespace fast_axolotl

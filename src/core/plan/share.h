@@ -25,12 +25,17 @@ struct Share {
   int64_t workers = 1;
   Tail tail = Tail::kKeep;
 
-  /// Steps of the run that all ranks together make over an epoch of `batches` batches.
-  int64_t Steps(int64_t batches) const;
+  /// The part of the epoch that counts: batches `[first, last)`. A run that is not resumed
+  /// starts with `first`.
+  int64_t first = 0;
+  int64_t last = 0;
+
+  /// The number of batches that all ranks together give.
+  int64_t Steps() const;
   /// The number of batches that this rank gives, with all its workers.
-  int64_t RankBatches(int64_t batches) const;
+  int64_t RankBatches() const;
   /// The `i`-th batch of this worker, or nothing behind its last one.
-  std::optional<int64_t> Batch(int64_t i, int64_t batches) const;
+  std::optional<int64_t> Batch(int64_t i) const;
 };
 
 }  // namespace fast_axolotl

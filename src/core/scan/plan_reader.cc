@@ -39,7 +39,7 @@ LaneReader& PlanReader::LaneAt(int64_t lane, int64_t number) {
 }
 
 Result<std::optional<Batch>> PlanReader::Next(std::chrono::milliseconds timeout) {
-  const std::optional<int64_t> j = share_.Batch(given_, source_.plan->batches());
+  const std::optional<int64_t> j = share_.Batch(given_);
   if (!j) return Batch{};
   const int64_t lanes = source_.plan->lanes();
   ARROW_ASSIGN_OR_RAISE(auto batch, LaneAt(*j % lanes, *j / lanes).Next(timeout));
