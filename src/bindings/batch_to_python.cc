@@ -53,8 +53,9 @@ void NamePlace(const Dataset& dataset, const Piece& piece, int64_t row,
   }
   nb::python_error error;
   const std::string message = nb::str(error.value()).c_str();
+  const int64_t source = piece.sources.empty() ? row : piece.sources[row];
   const std::string place = dataset.files()[piece.file].path + ": row " +
-                            std::to_string(piece.first_row + row + 1) + ", column " +
+                            std::to_string(piece.first_row + source + 1) + ", column " +
                             Quoted(column) + ": " + message;
   const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
       place.data(), static_cast<Py_ssize_t>(place.size()), "surrogateescape"));
@@ -77,6 +78,18 @@ int64_t FillColumn(const Piece& piece, const std::string& name, PyObject** out) 
   return FillPythonValues(array, 0, rows, out, &failed) ? -1 : failed;
 }
 
+// Fills the column's values in the piece into their places in the list whose next free
+// place is `row`; -1, or the row of the piece that failed.
+int64_t PlaceColumn(const Piece& piece, const std::string& name, int64_t row,
+                    PyObject** items) {
+  if (piece.places.empty()) return FillColumn(piece, name, items + row);
+  std::vector<PyObject*> values(piece.places.size());
+  const int64_t failed = FillColumn(piece, name, values.data());
+  if (failed >= 0) return failed;
+  for (size_t i = 0; i < values.size(); ++i) items[piece.places[i]] = values[i];
+  return -1;
+}
+
 }  // namespace
 
 nb::object BatchToDict(const Dataset& dataset, const Batch& batch, int64_t* failed_row) {
@@ -88,7 +101,7 @@ nb::object BatchToDict(const Dataset& dataset, const Batch& batch, int64_t* fail
     PyObject** items = reinterpret_cast<PyListObject*>(list.ptr())->ob_item;
     int64_t row = 0;
     for (const Piece& piece : batch.pieces) {
-      const int64_t failed = FillColumn(piece, name, items + row);
+      const int64_t failed = PlaceColumn(piece, name, row, items);
       if (failed >= 0) {
         *failed_row = row + failed;
         NamePlace(dataset, piece, failed, name);

@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "bindings/batch_to_python.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
+#include "core/plan/plan.h"
+#include "core/plan/share.h"
 #include "core/scan/batch_reader.h"
+#include "core/scan/plan_reader.h"
 
 namespace nb = nanobind;
 
@@ -25,15 +34,22 @@ constexpr std::chrono::milliseconds kPatience{50};
 // Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
  public:
-  Reader(std::shared_ptr<Dataset> dataset, int64_t batch_size, int num_threads,
-         int64_t read_ahead_bytes, int64_t first, int64_t step)
+  // All rows, in the order of the files.
+  Reader(std::shared_ptr<Dataset> dataset, int64_t batch_size, ScanOptions scan)
       : dataset_(std::move(dataset)) {
-    ReadOptions options = dataset_->options();
-    options.counter = bytes_read_;
-    auto scan = std::make_unique<Scan>(dataset_, std::move(options),
-                                       ScanOptions{num_threads, read_ahead_bytes});
-    batches_ = std::make_unique<BatchReader>(std::move(scan), batch_size,
-                                             BatchShare{first, step});
+    auto batches = std::make_shared<BatchReader>(
+        std::make_unique<Scan>(dataset_, Counted(), scan), batch_size);
+    next_ = [batches](auto timeout) { return batches->Next(timeout); };
+  }
+  // A share of a planned epoch.
+  Reader(std::shared_ptr<Dataset> dataset, std::shared_ptr<const DatasetIndex> index,
+         std::shared_ptr<const Plan> plan, const Share& share, int64_t given,
+         ScanOptions scan)
+      : dataset_(std::move(dataset)) {
+    auto batches = std::make_shared<PlanReader>(
+        PlannedSource{dataset_, std::move(index), std::move(plan), Counted()}, share,
+        given, scan);
+    next_ = [batches](auto timeout) { return batches->Next(timeout); };
   }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
@@ -51,7 +67,8 @@ class Reader {
     while (!dict.is_valid()) {
       if (!PyErr_ExceptionMatches(PyExc_OSError)) throw nb::python_error();
       stored_ = nb::borrow(nb::python_error().value());
-      if (failed == 0) RaiseStored();
+      // A planned batch keeps its rows' places: it comes whole or not at all.
+      if (failed == 0 || !batch->pieces[0].places.empty()) RaiseStored();
       Shorten(&*batch, failed);
       dict = BatchToDict(*dataset_, *batch, &failed);
     }
@@ -81,6 +98,14 @@ class Reader {
   int64_t bytes_read() const { return bytes_read_->load(std::memory_order_relaxed); }
 
  private:
+  using NextBatch = std::function<Result<std::optional<Batch>>(std::chrono::milliseconds)>;
+
+  ReadOptions Counted() const {
+    ReadOptions options = dataset_->options();
+    options.counter = bytes_read_;
+    return options;
+  }
+
   // One call at a time, as with Python's own generators.
   class Turn {
    public:
@@ -113,16 +138,16 @@ class Reader {
   };
 
   void Stop() {
-    if (!batches_) return;
+    if (!next_) return;
     if (::getpid() != process_) {
       // A fork copied this object, not its threads: joining them would wait for ever, and
       // their locks may be held. The child leaves it all where it is.
-      (void)batches_.release();
+      (void)new NextBatch(std::move(next_));
       return;
     }
-    auto batches = std::move(batches_);
+    NextBatch next = std::exchange(next_, nullptr);
     const nb::gil_scoped_release release;
-    batches.reset();
+    next = nullptr;
   }
 
   std::optional<Batch> Wait() {
@@ -130,7 +155,7 @@ class Reader {
       if (closed_) return std::nullopt;
       auto batch = [&] {
         const nb::gil_scoped_release release;
-        return batches_->Next(kPatience);
+        return next_(kPatience);
       }();
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
       std::optional<Batch> found = ValueOf(std::move(batch));
@@ -162,23 +187,64 @@ class Reader {
   const std::shared_ptr<const Dataset> dataset_;
   const std::shared_ptr<ByteCounter> bytes_read_ = std::make_shared<ByteCounter>(0);
   const pid_t process_ = ::getpid();
-  std::unique_ptr<BatchReader> batches_;
+  NextBatch next_;  // owns the threads; empty once they are stopped
   std::atomic<bool> busy_ = false;
   std::atomic<bool> closed_ = false;
   int64_t rows_read_ = 0;
   nb::object stored_;  // the error that the rows before it were delivered ahead of
 };
 
+ScanOptions Ahead(int num_threads, int64_t read_ahead_bytes) {
+  return {num_threads, read_ahead_bytes};
+}
+
+Share ShareOf(int64_t start, int64_t first, int64_t last, std::pair<int64_t, int64_t> rank,
+              std::pair<int64_t, int64_t> worker, const std::string& tail) {
+  Share share;
+  share.start = start;
+  share.first = first;
+  share.last = last;
+  std::tie(share.rank, share.world) = rank;
+  std::tie(share.worker, share.workers) = worker;
+  share.tail = tail == "drop"     ? Tail::kDrop
+               : tail == "repeat" ? Tail::kRepeat
+                                  : Tail::kKeep;
+  return share;
+}
+
 }  // namespace
 
 void RegisterReader(nb::module_& m) {
+  nb::class_<Share>(m, "Share", "One worker of one rank in a run over an epoch.")
+      .def_static("make", &ShareOf, nb::arg("start"), nb::arg("first"), nb::arg("last"),
+                  nb::arg("rank"), nb::arg("worker"), nb::arg("tail"),
+                  "The share of `rank` (rank, world) and `worker` (worker, workers).")
+      .def_prop_ro("rank_batches", &Share::RankBatches,
+                   "The number of batches that the rank gives, with all its workers.")
+      .def("batch", &Share::Batch, nb::arg("i"),
+           "The number of this worker's i-th batch, or None behind the last.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
-      .def(nb::init<std::shared_ptr<Dataset>, int64_t, int, int64_t, int64_t, int64_t>(),
-           nb::arg("dataset"), nb::arg("batch_size"), nb::arg("num_threads"),
-           nb::arg("read_ahead_bytes"), nb::arg("first"), nb::arg("step"))
-      .def("next_dict", &Reader::NextDict,
-           nb::sig("def next_dict(self) -> dict[str, list[typing.Any]]"),
-           "The next batch, as a dict of lists.")
+      .def_static(
+          "plain",
+          [](std::shared_ptr<Dataset> dataset, int64_t batch_size, int num_threads,
+             int64_t read_ahead_bytes) {
+            return new Reader(std::move(dataset), batch_size,
+                              Ahead(num_threads, read_ahead_bytes));
+          },
+          nb::arg("dataset"), nb::arg("batch_size"), nb::arg("num_threads"),
+          nb::arg("read_ahead_bytes"), "All rows, in the order of the files.")
+      .def_static(
+          "planned",
+          [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
+             std::shared_ptr<Plan> plan, const Share& share, int64_t given,
+             int num_threads, int64_t read_ahead_bytes) {
+            return new Reader(std::move(dataset), std::move(index), std::move(plan),
+                              share, given, Ahead(num_threads, read_ahead_bytes));
+          },
+          nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("share"),
+          nb::arg("given"), nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
+          "A share of a planned epoch, behind `given` batches of it.")
+      .def("next_dict", &Reader::NextDict, "The next batch, as a dict of lists.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")

@@ -20,6 +20,8 @@ from fast_axolotl._reader import (  # noqa: E402
     streaming_dataset_reader,
 )
 
+from fast_axolotl._state import merge_states  # noqa: E402
+
 if TYPE_CHECKING:
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._options import Columns, Schema
@@ -43,6 +45,7 @@ __all__ = [
     "get_version",
     "is_available",
     "list_supported_formats",
+    "merge_states",
     "streaming_dataset_reader",
 ]
 

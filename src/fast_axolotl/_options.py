@@ -81,16 +81,17 @@ class Options:
             self.csv.header,
         )
 
-    def reader(
-        self, dataset: _core.Dataset, *, worker: int, workers: int
-    ) -> _core.Reader:
-        """Start a pass that gives every ``workers``-th batch, from ``worker`` on."""
-        threads = self.num_threads
-        if threads is None:
-            cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
-            threads = max(1, min(cpus // workers, _MAX_THREADS))
-        return _core.Reader(
-            dataset, self.batch_size, threads, self.read_ahead_bytes, worker, workers
+    def threads(self, workers: int) -> int:
+        """Return the number of threads for one of ``workers`` processes."""
+        if self.num_threads is not None:
+            return self.num_threads
+        cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+        return max(1, min(cpus // workers, _MAX_THREADS))
+
+    def plain_reader(self, dataset: _core.Dataset) -> _core.Reader:
+        """Start a pass over all rows, in the order of the files."""
+        return _core.Reader.plain(
+            dataset, self.batch_size, self.threads(1), self.read_ahead_bytes
         )
 
 
@@ -120,12 +121,10 @@ def check(
     if read_ahead_bytes is None:
         read_ahead_bytes = _READ_AHEAD_BYTES
     return Options(
-        batch_size=_positive("batch_size", batch_size),
+        batch_size=integer("batch_size", batch_size, 1, (1 << 31) - 1),
         columns=_column_names(columns),
-        num_threads=None
-        if num_threads is None
-        else _positive("num_threads", num_threads),
-        read_ahead_bytes=_positive("read_ahead_bytes", read_ahead_bytes),
+        num_threads=optional_positive("num_threads", num_threads),
+        read_ahead_bytes=integer("read_ahead_bytes", read_ahead_bytes, 1, 1 << 62),
         schema=_schema_types(schema),
         format=_format_name(format),
         csv=csv or CsvOptions(),
@@ -133,16 +132,26 @@ def check(
     )
 
 
-def _positive(name: str, value: object) -> int:
-    # numpy's integers and the like have __index__; bool does too, and is none.
+def integer(name: str, value: object, least: int, most: int) -> int:
+    """Check an integer argument; numpy's integers and the like are fine, bool is not."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     number = int(value.__index__())
-    if not 1 <= number < 1 << 31 and name != "read_ahead_bytes":
-        raise ValueError(f"{name} must be from 1 to {(1 << 31) - 1}, not {number}")
-    if not 1 <= number < 1 << 62:
-        raise ValueError(f"{name} must be at least 1, not {number}")
+    if not least <= number <= most:
+        raise ValueError(f"{name} must be from {least} to {most}, not {number}")
     return number
+
+
+def optional_positive(name: str, value: object) -> int | None:
+    """Check an argument that is None or a number from 1 on."""
+    return None if value is None else integer(name, value, 1, (1 << 31) - 1)
+
+
+def boolean(name: str, value: object) -> bool:
+    """Check a bool argument."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+    return value
 
 
 def _column_names(columns: object) -> list[str] | None:

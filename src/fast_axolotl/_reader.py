@@ -46,21 +46,22 @@ class StreamingReader:
 
     def __init__(
         self,
-        options: Options,
+        files: Sequence[str],
         dataset: _core.Dataset,
-        *,
-        worker: int = 0,
-        workers: int = 1,
+        reader: _core.Reader | None = None,
     ) -> None:
-        self._files = options.files
+        self._files = files
         self._dataset = dataset
-        self._reader = options.reader(dataset, worker=worker, workers=workers)
+        self._reader = reader
+        self._closed = False
         _open_readers.add(self)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Batch:
+        if self._reader is None:
+            raise StopIteration
         return self._reader.next_dict()
 
     def __enter__(self) -> Self:
@@ -94,7 +95,9 @@ class StreamingReader:
 
     def close(self) -> None:
         """Stop reading and join the threads. Iterating then ends at once."""
-        self._reader.close()
+        self._closed = True
+        if self._reader is not None:
+            self._reader.close()
 
     @property
     def columns(self) -> list[str]:
@@ -126,12 +129,12 @@ class StreamingReader:
     @property
     def bytes_read(self) -> int:
         """Bytes read from disk so far, ahead of the rows given."""
-        return self._reader.bytes_read
+        return 0 if self._reader is None else self._reader.bytes_read
 
     @property
     def rows_read(self) -> int:
         """Rows given so far."""
-        return self._reader.rows_read
+        return 0 if self._reader is None else self._reader.rows_read
 
 
 def streaming_dataset_reader(
@@ -178,7 +181,8 @@ def streaming_dataset_reader(
         format=format,
         csv=csv,
     )
-    return StreamingReader(options, options.open())
+    dataset = options.open()
+    return StreamingReader(options.files, dataset, options.plain_reader(dataset))
 
 
 def _rust_streaming_reader(
@@ -228,7 +232,7 @@ def count_rows(
     rows, exact = dataset.count_rows()
     if exact:
         return rows
-    reader = options.reader(dataset, worker=0, workers=1)
+    reader = options.plain_reader(dataset)
     try:
         while True:
             reader.next_count()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/format/format.h"
 
+#include <algorithm>
+
 namespace fast_axolotl {
 
 std::span<const Format* const> Formats() {
@@ -14,6 +16,23 @@ const Format* FindFormat(std::string_view name) {
     if (format->name == name) return format;
   }
   return nullptr;
+}
+
+Fragment FileIndex::Narrow(const Fragment& fragment, int64_t begin, int64_t end) const {
+  if (parts.empty()) return fragment;
+  const auto holding = [&](int64_t row) {
+    return std::upper_bound(parts.begin(), parts.end(), row,
+                            [](int64_t at, const Fragment& part) {
+                              return at < part.row;
+                            }) -
+           1;
+  };
+  const auto first = holding(fragment.row + begin);
+  const auto last = holding(fragment.row + end - 1);
+  Fragment run = *first;
+  run.end = last->end;
+  run.rows = last->row + last->rows - first->row;
+  return run;
 }
 
 }  // namespace fast_axolotl

@@ -54,6 +54,15 @@ struct FileIndex {
   std::vector<Fragment> fragments;
   std::vector<RestartPoint> points;
   Framing framing = Framing::kLines;
+  /// Where a fragment is reached only by decompressing all of it: its parts that can be
+  /// decoded by themselves, in order, for all fragments.
+  std::vector<Fragment> parts;
+  /// The whole file is reached only from its start, by whoever needs any of it.
+  bool from_start = false;
+
+  /// The smallest run of parts of `fragment` that holds its rows `[begin, end)`; the
+  /// fragment itself where it has no parts.
+  Fragment Narrow(const Fragment& fragment, int64_t begin, int64_t end) const;
 };
 
 /// A file whose fragments can be read, in any order and side by side.

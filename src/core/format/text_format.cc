@@ -40,53 +40,59 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
   };
 }
 
-// Cuts a file into fragments while its rows go by.
+// Cuts a file into pieces of one MiB while its rows go by.
 class Cutter {
  public:
-  Cutter(const std::vector<RestartPoint>* points, FileIndex* index)
-      : points_(points), index_(index) {}
-
   void Add(const Block& block, const std::vector<uint32_t>& begins) {
     uint32_t counted = 0;
     for (const uint32_t begin : begins) {
       const int64_t at = block.offset + begin;
-      if (index_->fragments.empty() || IsCut(at)) {
+      if (pieces_.empty() ||
+          at / kFragmentBytes != pieces_.back().begin / kFragmentBytes) {
         line_ += CountByte(block.text().substr(counted, begin - counted), '\n');
         counted = begin;
-        if (!index_->fragments.empty()) index_->fragments.back().end = at;
-        index_->fragments.push_back({at, at, 0, row_, line_});
+        if (!pieces_.empty()) pieces_.back().end = at;
+        pieces_.push_back({at, at, 0, row_, line_});
       }
-      ++index_->fragments.back().rows;
+      ++pieces_.back().rows;
       ++row_;
     }
     line_ = block.line + CountByte(block.text(), '\n');
     end_ = block.offset + block.size;
   }
 
-  void Finish() {
-    if (!index_->fragments.empty()) index_->fragments.back().end = end_;
+  std::vector<Fragment> Finish() {
+    if (!pieces_.empty()) pieces_.back().end = end_;
+    return std::move(pieces_);
   }
 
  private:
-  // Whether a row that begins at `at` begins a new fragment.
-  bool IsCut(int64_t at) {
-    const int64_t begin = index_->fragments.back().begin;
-    if (!points_) return at / kFragmentBytes != begin / kFragmentBytes;
-    bool cut = false;
-    while (next_ < points_->size() && (*points_)[next_].out <= at) {
-      cut |= (*points_)[next_].out > begin;
-      ++next_;
-    }
-    return cut;
-  }
-
-  const std::vector<RestartPoint>* const points_;
-  FileIndex* const index_;
-  size_t next_ = 0;
+  std::vector<Fragment> pieces_;
   int64_t row_ = 0;
   int64_t line_ = 0;
   int64_t end_ = 0;
 };
+
+// Joins the parts that are reached from the same restart point.
+std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
+                                const std::vector<RestartPoint>& points) {
+  std::vector<Fragment> joined;
+  size_t next = 0;
+  for (const Fragment& part : parts) {
+    bool restart = joined.empty();
+    while (next < points.size() && points[next].out <= part.begin) {
+      restart = true;
+      ++next;
+    }
+    if (restart) {
+      joined.push_back(part);
+    } else {
+      joined.back().end = part.end;
+      joined.back().rows += part.rows;
+    }
+  }
+  return joined;
+}
 
 }  // namespace
 
@@ -143,7 +149,7 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
   BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter), {});
-  Cutter cutter(input.codec ? &index.points : nullptr, &index);
+  Cutter cutter;
   std::vector<uint32_t> begins;
   for (;;) {
     ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, reader.Next());
@@ -154,7 +160,12 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
     pass.row_begins(*block, &begins);
     cutter.Add(*block, begins);
   }
-  cutter.Finish();
+  index.fragments = cutter.Finish();
+  if (input.codec) {
+    index.parts = std::move(index.fragments);
+    index.fragments = JoinParts(index.parts, index.points);
+    index.from_start = index.points.size() <= 1;
+  }
   return index;
 }
 

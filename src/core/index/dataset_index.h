@@ -28,6 +28,7 @@ class DatasetIndex {
     }
   }
 
+  size_t files() const { return files_.size(); }
   const std::shared_ptr<const FileIndex>& file(size_t i) const { return files_[i]; }
   /// All fragments, in the order of the files and of the rows in them.
   const std::vector<Entry>& entries() const { return entries_; }

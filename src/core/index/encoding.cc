@@ -73,7 +73,18 @@ uint32_t Checksum(std::string_view bytes) {
       0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-bool ReadFragments(Reader& reader, FileIndex* index) {
+void PutFragments(Writer& writer, const std::vector<Fragment>& fragments) {
+  writer.Put<uint64_t>(fragments.size());
+  for (const Fragment& fragment : fragments) {
+    writer.Put(fragment.begin);
+    writer.Put(fragment.end);
+    writer.Put(fragment.rows);
+    writer.Put(fragment.row);
+    writer.Put(fragment.line);
+  }
+}
+
+bool GetFragments(Reader& reader, std::vector<Fragment>* fragments) {
   uint64_t count;
   if (!reader.GetCount(5 * sizeof(int64_t), &count)) return false;
   int64_t row = 0;
@@ -91,9 +102,17 @@ bool ReadFragments(Reader& reader, FileIndex* index) {
     }
     row += fragment.rows;
     end = fragment.end;
-    index->fragments.push_back(fragment);
+    fragments->push_back(fragment);
   }
   return true;
+}
+
+// Parts cover just the rows of the fragments, if there are any.
+bool SameRows(const FileIndex& index) {
+  const auto end = [](const std::vector<Fragment>& fragments) {
+    return fragments.empty() ? 0 : fragments.back().row + fragments.back().rows;
+  };
+  return index.parts.empty() || end(index.parts) == end(index.fragments);
 }
 
 bool ReadPoints(Reader& reader, FileIndex* index) {
@@ -125,14 +144,9 @@ std::string EncodeIndex(const FileIndex& index, const std::string& key) {
   Writer writer;
   writer.PutText(key);
   writer.Put(static_cast<uint8_t>(index.framing));
-  writer.Put<uint64_t>(index.fragments.size());
-  for (const Fragment& fragment : index.fragments) {
-    writer.Put(fragment.begin);
-    writer.Put(fragment.end);
-    writer.Put(fragment.rows);
-    writer.Put(fragment.row);
-    writer.Put(fragment.line);
-  }
+  writer.Put(static_cast<uint8_t>(index.from_start));
+  PutFragments(writer, index.fragments);
+  PutFragments(writer, index.parts);
   writer.Put<uint64_t>(index.points.size());
   for (const RestartPoint& point : index.points) {
     writer.Put(point.in);
@@ -173,15 +187,18 @@ Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) 
   Reader reader(body);
   std::string found;
   uint8_t framing;
+  uint8_t from_start;
   FileIndex index;
   if (!reader.GetText(&found) || found != key) {
     return Status::IOError("the index is for another file, or another state of it");
   }
   if (!reader.Get(&framing) || framing > static_cast<uint8_t>(Framing::kObject) ||
-      !ReadFragments(reader, &index) || !ReadPoints(reader, &index) || !reader.done()) {
+      !reader.Get(&from_start) || !GetFragments(reader, &index.fragments) ||
+      !GetFragments(reader, &index.parts) || !SameRows(index) || !ReadPoints(reader, &index) || !reader.done()) {
     return damaged();
   }
   index.framing = static_cast<Framing>(framing);
+  index.from_start = from_start != 0;
   return index;
 }
 

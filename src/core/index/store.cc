@@ -133,6 +133,10 @@ std::string IndexStore::DefaultFolder() {
 
 std::shared_ptr<const FileIndex> IndexStore::Load(const Input& input,
                                                   const ReadOptions& options) const {
+  if (input.format == &kParquet) {
+    auto index = LoadOrBuild(input, options);
+    return index.ok() ? *index : nullptr;
+  }
   if (folder_.empty()) return nullptr;
   const auto key = KeyOf(input, options);
   return key.ok() ? Read(fs::path(folder_) / NameOf(*key, input, options), *key) : nullptr;

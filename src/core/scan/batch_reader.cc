@@ -38,19 +38,10 @@ Result<bool> BatchReader::Fill(std::chrono::milliseconds timeout) {
 }
 
 Result<std::optional<Batch>> BatchReader::Next(std::chrono::milliseconds timeout) {
-  for (;;) {
-    ARROW_ASSIGN_OR_RAISE(const bool filled, Fill(timeout));
-    if (!filled) return std::nullopt;
-    if (next_.rows == 0) {
-      ARROW_RETURN_NOT_OK(failure_);
-      return Batch{};
-    }
-    const bool ours =
-        number_ >= share_.first && (number_ - share_.first) % share_.step == 0;
-    ++number_;
-    Batch batch = std::exchange(next_, {});
-    if (ours) return batch;
-  }
+  ARROW_ASSIGN_OR_RAISE(const bool filled, Fill(timeout));
+  if (!filled) return std::nullopt;
+  if (next_.rows == 0) ARROW_RETURN_NOT_OK(failure_);
+  return std::exchange(next_, {});
 }
 
 }  // namespace fast_axolotl

@@ -37,7 +37,11 @@ LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,
   std::vector<ScanUnit> units;
   for (const FragmentSlice& slice : source_.plan->Slices(lane, next_row_, rows)) {
     const DatasetIndex::Entry& entry = source_.index->entries()[slice.fragment];
-    units.push_back({entry.file, entry.fragment, slice.begin, slice.end});
+    const Fragment run = source_.index->file(entry.file)
+                             ->Narrow(entry.fragment, slice.begin, slice.end);
+    // The rows counted from where the run begins.
+    const int64_t skipped = run.row - entry.fragment.row;
+    units.push_back({entry.file, run, slice.begin - skipped, slice.end - skipped});
   }
   scan_ = std::make_unique<Scan>(source_.dataset, source_.index, std::move(units),
                                  source_.options, scan);

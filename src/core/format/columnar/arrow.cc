@@ -207,6 +207,7 @@ Result<FileIndex> IndexArrow(const Input& input, const ReadOptions& options) {
     // A stream is read from its start by whoever needs any of it.
     if (batches.stream && !found.fragments.empty()) {
       found.fragments = {{0, batches.next, row, 0, 0}};
+      found.from_start = true;
     }
     return found;
   });

@@ -186,7 +186,9 @@ Result<OpenedFile> OpenParquet(const Input& input, const ReadOptions& options,
 
 Result<FileIndex> IndexParquet(const Input& input, const ReadOptions& options) {
   ARROW_ASSIGN_OR_RAISE(const OpenedFile file, OpenParquet(input, options, nullptr));
-  return FileIndex{file.fragments, {}, Framing::kLines};
+  FileIndex index;
+  index.fragments = file.fragments;
+  return index;
 }
 
 Result<int64_t> CountParquet(const Input& input, const ReadOptions& options) {

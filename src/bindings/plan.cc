@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/plan/plan.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "bindings/register.h"
+#include "bindings/status.h"
+#include "core/index/dataset.h"
+#include "core/index/dataset_index.h"
+#include "core/index/store.h"
+#include "core/scan/index_files.h"
+
+namespace nb = nanobind;
+
+namespace fast_axolotl {
+namespace {
+
+// Builds or loads the index. `progress`, unless None, is called with the bytes read so
+// far; what it raises ends the work, as a signal does.
+std::shared_ptr<DatasetIndex> BuildIndex(std::shared_ptr<Dataset> dataset,
+                                         const std::string& folder, int num_threads,
+                                         nb::object progress) {
+  ReadOptions options = dataset->options();
+  options.counter = std::make_shared<ByteCounter>(0);
+  bool raised = false;
+  options.tick = [&]() -> Status {
+    const nb::gil_scoped_acquire acquire;
+    raised = PyErr_CheckSignals() != 0;
+    if (!raised && !progress.is_none()) {
+      nb::object result = nb::steal(PyObject_CallFunction(
+          progress.ptr(), "L", static_cast<long long>(options.counter->load())));
+      raised = !result.is_valid();
+    }
+    return raised ? Status::Cancelled("stopped by the caller") : Status::OK();
+  };
+  auto index = [&] {
+    const nb::gil_scoped_release release;
+    return IndexFiles(dataset, IndexStore(folder), options, num_threads);
+  }();
+  if (raised) throw nb::python_error();
+  return std::const_pointer_cast<DatasetIndex>(ValueOf(std::move(index)));
+}
+
+std::shared_ptr<DatasetIndex> LoadIndex(const Dataset& dataset,
+                                        const std::string& folder) {
+  const nb::gil_scoped_release release;
+  return std::const_pointer_cast<DatasetIndex>(
+      LoadKeptIndex(dataset, IndexStore(folder)));
+}
+
+std::vector<std::tuple<size_t, int64_t, int64_t, int64_t>> FragmentsOf(
+    const DatasetIndex& index) {
+  std::vector<std::tuple<size_t, int64_t, int64_t, int64_t>> fragments;
+  for (const auto& entry : index.entries()) {
+    fragments.emplace_back(entry.file, entry.fragment.begin, entry.fragment.end,
+                           entry.fragment.rows);
+  }
+  return fragments;
+}
+
+// Files of which any part is reached only from their start.
+std::vector<size_t> FromStart(const DatasetIndex& index) {
+  std::vector<size_t> files;
+  for (size_t i = 0; i < index.files(); ++i) {
+    if (index.file(i)->from_start) files.push_back(i);
+  }
+  return files;
+}
+
+std::shared_ptr<Plan> PlanOf(const DatasetIndex& index, bool shuffle, uint64_t seed,
+                             uint64_t epoch, int64_t batch_size, int64_t lanes,
+                             int64_t window) {
+  std::vector<int64_t> rows;
+  for (const auto& entry : index.entries()) rows.push_back(entry.fragment.rows);
+  return std::make_shared<Plan>(
+      std::move(rows), PlanOptions{shuffle, seed, epoch, batch_size, lanes, window});
+}
+
+}  // namespace
+
+void RegisterPlan(nb::module_& m) {
+  nb::class_<DatasetIndex>(m, "Index", "The fragments of all files, with their rows.")
+      .def_prop_ro("rows", &DatasetIndex::rows, "The number of rows.")
+      .def_prop_ro("fragments", &FragmentsOf,
+                   "Each fragment: file number, begin, end, rows.")
+      .def_prop_ro("from_start", &FromStart,
+                   "Files of which any part is reached only from their start.");
+  nb::class_<Plan>(m, "Plan", "Which rows make which batch of an epoch.")
+      .def_static("make", &PlanOf, nb::arg("index"), nb::arg("shuffle"), nb::arg("seed"),
+                  nb::arg("epoch"), nb::arg("batch_size"), nb::arg("lanes"),
+                  nb::arg("window"), "The plan for an index and options.")
+      .def_prop_ro("batches", &Plan::batches, "The number of batches.");
+  m.def("index_folder", &IndexStore::DefaultFolder, "Where indexes are kept.");
+  m.def("build_index", &BuildIndex, nb::arg("dataset"), nb::arg("folder"),
+        nb::arg("num_threads"), nb::arg("progress").none(),
+        "The index of all files: kept ones, and for the others one built now.");
+  m.def("load_index", &LoadIndex, nb::arg("dataset"), nb::arg("folder"),
+        "The index of all files if it is kept, else None.");
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One pass over a dataset, by one process, that knows where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fast_axolotl import _state
+from fast_axolotl._reader import Batch, StreamingReader
+
+if TYPE_CHECKING:
+    from fast_axolotl._dataset import StreamingDataset
+    from fast_axolotl._topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A pass over an epoch, from some batch on."""
+
+    topology: Topology
+    epoch: int
+    # Where the run begins, counted over all ranks, and what this worker gave of it.
+    start: int
+    given: int = 0
+
+
+class DatasetIterator(StreamingReader):
+    """The batches of one pass over a dataset; for a DataLoader's worker, its share.
+
+    It reads from its first batch on, so that a state can be loaded before.
+    """
+
+    def __init__(self, owner: StreamingDataset, run: Run) -> None:
+        super().__init__(owner._options.files, owner._open())  # noqa: SLF001
+        self._owner = owner
+        self._run = run
+        self._given = run.given
+        self._finished = False
+        self._maps: tuple[Callable[[Batch], Any], ...] = owner._maps  # noqa: SLF001
+
+    def __next__(self) -> Any:
+        if self._reader is None:
+            if self._finished:
+                raise StopIteration
+            self._reader, self._limit = self._owner._start(self._run)  # noqa: SLF001
+        if self._given == self._limit:
+            self._finished = True
+            self.close()
+            raise StopIteration
+        try:
+            batch = self._reader.next_dict()
+        except StopIteration:
+            self._finished = not self._closed
+            raise
+        self._given += 1
+        for fn in self._maps:
+            batch = fn(batch)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state as of the batches given so far.
+
+        A worker's state covers that worker alone: see :func:`merge_states`.
+        """
+        owner, run = self._owner, self._run
+        base = owner._state(run)  # noqa: SLF001
+        topology = run.topology
+        if topology.workers == 1:
+            if self._finished:
+                return owner._next_epoch(base).to_dict()  # noqa: SLF001
+            batch = run.start + topology.world * self._given
+            return replace(base, batch=batch).to_dict()
+        return {
+            **base.to_dict(),
+            "given": self._given,
+            "finished": self._finished,
+            "rank": topology.rank,
+            "world": topology.world,
+            "worker": topology.worker,
+            "workers": topology.workers,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; before the first batch only.
+
+        Raises:
+            RuntimeError: Batches were given already.
+            ValueError: The state is not one of this data, read this way.
+        """
+        if self._reader is not None or self._finished:
+            raise RuntimeError(
+                "this iterator has begun: load the state into the dataset and iterate "
+                "anew, or into a new iterator"
+            )
+        self._run = self._owner._resumed(self._run.topology, state)  # noqa: SLF001
+        self._given = self._run.given
