@@ -13,7 +13,6 @@ constexpr size_t kMaxStreams = 256;
 }  // namespace
 
 struct Scan::Slot {
-  std::shared_ptr<Stream> stream;
   DecodeTask task;
   Decoded result;
   int64_t bytes = 0;
@@ -177,7 +176,6 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
     stream->fragment = {};
   } else {
     auto slot = std::make_shared<Slot>();
-    slot->stream = stream;
     slot->bytes = task->bytes;
     slot->task = std::move(*task);
     stream->bytes += slot->bytes;
