@@ -27,7 +27,7 @@ base64, dates and times as ISO 8601, durations as PT<seconds>S, decimals and UUI
 their text, and NaN, Infinity and -Infinity as their names.
 """
 CELL_CHARS: Final = 400  # a longer cell of a table is cut
-COLUMN_CHARS: Final = 14  # columns narrower than this cannot be read
+COLUMN_CHARS: Final = 24  # text in a column narrower than this cannot be read
 
 
 # --- JSON -----------------------------------------------------------------------------
@@ -100,24 +100,32 @@ def print_rows(columns: Iterable[str], rows: list[Row]) -> None:
     from rich.table import Table
 
     names = dict.fromkeys([*columns, *(name for row in rows for name in row)])
-    if len(names) * COLUMN_CHARS > Console().width:
-        for number, row in enumerate(rows, 1):
-            _print_record(number, row)
+    header = [_cell(name) for name in names]
+    cells = [[_cell(row.get(name)) for name in names] for row in rows]
+    widths = [
+        min(max(cell.cell_len for cell in column), COLUMN_CHARS)
+        for column in zip(header, *cells, strict=True)
+    ]
+    borders = 3 * len(widths) + 1
+    if sum(widths) + borders > Console().width:
+        for number, record in enumerate(cells, 1):
+            _print_record(number, header, record)
         return
     table = Table(show_lines=True)
-    for name in names:
-        table.add_column(_cell(name))
-    for row in rows:
-        table.add_row(*(_cell(row.get(name)) for name in names))
+    for name in header:
+        table.add_column(name)
+    for record in cells:
+        table.add_row(*record)
     _print(table)
 
 
-def _print_record(number: int, row: Row) -> None:
+def _print_record(number: int, header: list[Text], record: list[Text]) -> None:
     from rich.table import Table
 
-    table = Table(title=f"row {number}", title_justify="left", show_header=False)
-    for name, value in row.items():
-        table.add_row(_cell(name), _cell(value))
+    table = Table(show_header=False)
+    for name, value in zip(header, record, strict=True):
+        table.add_row(name, value)
+    print(f"row {number}")
     _print(table)
 
 

@@ -69,8 +69,8 @@ def _message(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
-        if error.filename is not None and str(error.filename) not in text:
-            text = f"{text}: {error.filename}"
+        if error.filename is not None:
+            text = f"{error.filename}: {text}"
     return " ".join(text.split())
 
 
@@ -185,7 +185,7 @@ def _head(args: argparse.Namespace) -> None:
             if rows:
                 print_rows(reader.columns, rows)
         if not rows:
-            print(f"no rows; columns: {', '.join(reader.columns)}")
+            print(f"no rows; columns: {', '.join(reader.columns) or 'none'}")
 
 
 def _rows(reader: StreamingReader, wanted: int, progress: Progress) -> Iterator[Row]:
@@ -215,7 +215,7 @@ def _schema(args: argparse.Namespace) -> None:
     title = [
         _counted(len(schema), "column"),
         _counted(len(files), "file"),
-        args.format or ".".join(part for part in detect_format(files[0]) if part),
+        args.format or " ".join(part for part in detect_format(files[0]) if part),
     ]
     print(", ".join(title))
     print_table(["column", "type"], schema.items())

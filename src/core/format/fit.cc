@@ -73,8 +73,8 @@ Result<ArrayPtr> Convert(const ArrayPtr& array, bool json, const arrow::Field& w
   if (IsJsonField(wanted) && array->type_id() == arrow::Type::STRING) {
     return CheckJson(array);
   }
-  if (array->type()->Equals(*type)) return array;
   if (json) return FromJsonText(*array, type);
+  if (array->type()->Equals(*type)) return array;
   auto options = arrow::compute::CastOptions::Safe(type);
   ARROW_ASSIGN_OR_RAISE(auto datum, arrow::compute::Cast(array, options));
   return datum.make_array();

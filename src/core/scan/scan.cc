@@ -16,7 +16,6 @@ constexpr size_t kMaxOpened = 64;
 }  // namespace
 
 struct Scan::Slot {
-  std::shared_ptr<Stream> stream;
   DecodeTask task;
   Decoded result;
   int64_t bytes = 0;
@@ -273,7 +272,6 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
     stream->source = nullptr;
   } else {
     auto slot = std::make_shared<Slot>();
-    slot->stream = stream;
     slot->bytes = task->bytes;
     slot->task = std::move(*task);
     stream->bytes += slot->bytes;

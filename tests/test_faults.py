@@ -1,0 +1,415 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged files: an error after the rows before the damage; no crash, no hang.
+
+Each set of damaged files is read in a process of its own, so that a crash or a hang is a
+failed test and not the end of the suite.
+"""
+
+import json
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from formats import (
+    CASES,
+    FORMATS,
+    read_rows,
+    read_until_error,
+    table,
+    to_gzip,
+    to_zstd,
+)
+
+import fast_axolotl
+
+# Reads files of the bytes it is told, and prints one line of JSON for each.
+WORKER = """
+import faulthandler, json, sys
+faulthandler.enable()
+import fast_axolotl
+for line in sys.stdin:
+    path, data = json.loads(line)
+    with open(path, "wb") as file:
+        file.write(bytes.fromhex(data))
+    rows, kind, text = [], None, None
+    try:
+        for batch in fast_axolotl.streaming_dataset_reader(path, 3, num_threads=2):
+            rows += zip(*batch.values())
+    except Exception as error:
+        text = str(error)
+        kind = next(k.__name__ for k in (OSError, ValueError, type(error))
+                    if isinstance(error, k))
+    print(json.dumps([[repr(row) for row in rows], kind, text]), flush=True)
+"""
+
+
+class Worker:
+    """A process that may crash or hang; the next question starts another one."""
+
+    def __init__(self):
+        self.process = None
+
+    def read(self, path, data, seconds=60):
+        """What came of a file of these bytes: its rows, the error's kind and text."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", WORKER],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        process = self.process
+        timer = threading.Timer(seconds, process.kill)
+        timer.start()
+        process.stdin.write(json.dumps([str(path), data.hex()]) + "\n")
+        process.stdin.flush()
+        answer = process.stdout.readline()
+        timer.cancel()
+        if answer:
+            return json.loads(answer)
+        # What is left of it says why.
+        self.process = None
+        _, trace = process.communicate()
+        return pytest.fail(
+            f"died with {process.returncode} (-9: it hung) on {bytes(data[:2000])}\n"
+            + trace[-2000:]
+        )
+
+    def close(self):
+        if self.process is not None:
+            self.process.communicate()
+
+
+@pytest.fixture(scope="module")
+def worker():
+    worker = Worker()
+    yield worker
+    worker.close()
+
+
+def flipped(data, flips):
+    changed = bytearray(data)
+    for byte, bit in flips:
+        changed[byte] ^= 1 << bit
+    return bytes(changed)
+
+
+DATA = table(id=[1, 2, 3, 4, 5], text=["one", "two", "dréi", None, "five"])
+
+
+def ids(items):
+    return [item.id for item in items]
+
+
+# --- cut off --------------------------------------------------------------------------
+
+
+def ends_of(lines):
+    """Where each line ends, without and with its newline."""
+    at, ends = 0, {0}
+    for line in lines:
+        ends |= {at + len(line.rstrip(b"\n")), at + len(line)}
+        at += len(line)
+    return ends
+
+
+def ipc_messages(data):
+    """Where a message of an IPC stream ends: all but the schema's may be the last one."""
+    stream = pa.BufferReader(data)
+    ends = set()
+    while True:
+        try:
+            pa.ipc.read_message(stream)
+        except EOFError:
+            break
+        ends.add(stream.tell())
+    # The mark of the end may be missing.
+    end_mark = b"\xff\xff\xff\xff\0\0\0\0"
+    assert data.endswith(end_mark)
+    return ends | {len(data) - len(end_mark)}
+
+
+def silent_cuts(format_, data):
+    """The lengths at which a shorter file looks like a whole one."""
+    if format_.id == "ipc_stream":
+        return ipc_messages(data)
+    if format_.id in {"jsonl", "ndjson"}:
+        return ends_of(data.splitlines(keepends=True))
+    if format_.id == "json_pretty":
+        return {len(data) - 1}
+    if format_.id == "json_lines":
+        return ends_of(data.splitlines(keepends=True)) - {0}
+    if format_.name == "csv":
+        # A cut inside a row's last cell leaves a whole row.
+        return {at for at in range(len(data)) if whole_csv(data[:at], b"\t" in data[:10])}
+    if format_.name == "text":
+        return {at for at in range(len(data)) if whole_utf8(data[:at])}
+    return set()
+
+
+def whole_utf8(data):
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def whole_csv(data, tabs):
+    import csv
+
+    if not whole_utf8(data):
+        return False
+    try:
+        rows = list(
+            csv.reader(
+                data.decode().splitlines(keepends=True),
+                strict=True,
+                delimiter="\t" if tabs else ",",
+            )
+        )
+    except csv.Error:
+        return False
+    # Of the header, what is left of it is the header.
+    return len({len(row) for row in rows}) <= 1
+
+
+CUT = [
+    case
+    for case in CASES
+    if case.compression.id in {"plain", "gzip", "zstd"}
+    # The same code as jsonl and csv.
+    and case.format.id not in {"ndjson", "tsv"}
+]
+
+
+@pytest.mark.parametrize("case", CUT, ids=ids(CUT))
+def test_cut_off_at_every_byte(case, worker, tmp_path):
+    path = tmp_path / f"data{case.suffix}"
+    plain = case.format.write(case.format.fit(DATA))
+    data = case.compression.compress(plain)
+    rows, kind, _ = worker.read(path, data)
+    assert kind is None
+    silent = set()
+    if case.compression.name is None:
+        silent = silent_cuts(case.format, plain)
+    for cut in range(len(data)):
+        got, kind, text = worker.read(path, data[:cut])
+        where = f"cut at {cut} of {len(data)}: {got} {kind} {text}"
+        assert kind in {None, "OSError"}, where
+        assert (kind is None) == (cut in silent), where
+        if kind:
+            assert path.name in text, where
+        # Where nothing tells, the last row may be the rest of a longer one.
+        sure = got[:-1] if case.format.name in {"csv", "text"} else got
+        assert sure == rows[: len(sure)], where
+
+
+@pytest.mark.parametrize(
+    ("suffix", "compress"), [(".gz", to_gzip), (".zst", to_zstd)], ids=["gzip", "zstd"]
+)
+def test_cut_off_between_members_and_frames(suffix, compress, worker, tmp_path):
+    """The end of a member or frame is an end like any other; nothing else is."""
+    lines = [b'{"x": %d}\n' % i for i in range(4)]
+    parts = [compress(line) for line in lines]
+    data = b"".join(parts)
+    borders = {sum(map(len, parts[:i])): i for i in range(1, 5)}
+    for cut in range(len(data) + 1):
+        rows, kind, _ = worker.read(tmp_path / f"data.jsonl{suffix}", data[:cut])
+        if cut in borders:
+            assert (len(rows), kind) == (borders[cut], None), cut
+        else:
+            assert kind == "OSError", cut
+            assert len(rows) <= sum(border <= cut for border in borders) + 1, cut
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_rows_before_the_damage_of_a_compressed_file_are_delivered(compression, tmp_path):
+    lines = [json.dumps({"i": i, "text": "x" * (i % 100)}) + "\n" for i in range(50_000)]
+    (case,) = (c for c in CASES if c.id == f"jsonl-{compression}")
+    data = case.compression.compress("".join(lines).encode())
+    path = tmp_path / f"data{case.suffix}"
+    path.write_bytes(data[: len(data) * 3 // 4])
+    rows, error = read_until_error(path)
+    assert 20_000 < len(rows) < 50_000
+    assert [row["i"] for row in rows] == list(range(len(rows)))
+    assert path.name in str(error)
+    assert compression in str(error)
+
+
+# --- changed --------------------------------------------------------------------------
+
+FLIPPED = [case for case in CUT if not case.format.only_one_row]
+
+
+@pytest.mark.parametrize("case", FLIPPED, ids=ids(FLIPPED))
+def test_flipped_bits(case, worker, tmp_path):
+    """Never a crash or a hang. A checksum, where there is one, lets nothing through."""
+    data = case.encode(DATA)
+    rng = random.Random(case.id)
+    flips = [[(rng.randrange(len(data)), rng.randrange(8))] for _ in range(200)]
+    flips += [
+        [(rng.randrange(len(data)), rng.randrange(8)) for _ in range(8)]
+        for _ in range(20)
+    ]
+    path = tmp_path / f"data{case.suffix}"
+    rows, kind, _ = worker.read(path, data)
+    assert kind is None
+    for flip in flips:
+        got, kind, text = worker.read(path, flipped(data, flip))
+        where = f"{flip}: {got} {kind} {text}"
+        assert kind in {None, "OSError", "ValueError"}, where
+        assert kind is None or path.name in text, where
+        if case.compression.name == "gzip" and kind is None and flip[0][0] >= 10:
+            # Behind the header, whose name, time and system are not protected.
+            assert got == rows, where
+
+
+BLOBS = [
+    b"PAR1", b"PAR1PAR1", b"PAR1" + b"\xff" * 8 + b"PAR1",
+    b"ARROW1\0\0", b"ARROW1\0\0" * 3,
+    b"\xff" * 4, b"\xff" * 7 + b"\x7f", b"\xff\xff\xff\xff\0\0\0\0",
+    b"\x1f\x8b", b"\x1f\x8b\x08",
+    b"\x28\xb5\x2f\xfd", b"\x50\x2a\x4d\x18\xff\xff\xff\xff",
+    b"FEA1", b"FEA1FEA1", b"\0", b"\0" * 1000, b"\xff", b"\xef\xbb\xbf", b"\xef\xbb",
+    b"\xff\xfe", b'"', b"[", b"{", b'[{"a":', b"\\" * 100, b"[" * 100_000, b"{" * 100_000,
+    b'{"a":' * 100_000, b'"' * 99_999, b"," * 100_000, b"\r" * 1000, b"\n" * 1000,
+    bytes(range(256)) * 10, b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\x55" * 1000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("format_", FORMATS, ids=ids(FORMATS))
+def test_bytes_of_no_sense(format_, worker, tmp_path):
+    rng = random.Random(7)
+    noise = [rng.randbytes(rng.randrange(1, 3000)) for _ in range(20)]
+    for blob in [*BLOBS, *noise]:
+        rows, kind, _ = worker.read(tmp_path / f"data{format_.suffix}", blob)
+        assert kind in {None, "OSError", "ValueError"}, (blob[:40], kind)
+        if not format_.text:
+            assert kind is not None, blob[:40]
+            assert rows == [], blob[:40]
+
+
+# --- changed while it is read ---------------------------------------------------------
+
+
+def long_file(path: Path, rows=200_000) -> Path:
+    with path.open("w") as file:
+        file.writelines(f'{{"i": {i}, "text": "{"x" * 100}"}}\n' for i in range(rows))
+    return path
+
+
+def until_error(reader):
+    rows = []
+    try:
+        for batch in reader:
+            rows += batch["i"]
+    except OSError as error:
+        return rows, error
+    return rows, None
+
+
+def test_a_file_that_shrinks_while_it_is_read(tmp_path):
+    path = long_file(tmp_path / "data.jsonl")
+    size = path.stat().st_size
+    with fast_axolotl.streaming_dataset_reader(path, 1000, read_ahead_bytes=1) as reader:
+        rows = len(next(reader)["i"])
+        with path.open("r+b") as file:
+            file.truncate(size // 2)
+        more, error = until_error(reader)
+    assert more == list(range(rows, rows + len(more)))
+    assert len(more) < 110_000
+    assert path.name in str(error)
+    assert "shrank" in str(error)
+
+
+def test_a_file_that_is_deleted_while_it_is_read(tmp_path):
+    """What is open stays readable; the one that is not is missed when its turn comes."""
+    first = long_file(tmp_path / "1.jsonl", 100_000)
+    second = long_file(tmp_path / "2.jsonl", 10)
+    reader = fast_axolotl.streaming_dataset_reader(
+        [first, second], 1000, num_threads=1, read_ahead_bytes=1
+    )
+    next(reader)
+    first.unlink()
+    second.unlink()
+    rows, error = until_error(reader)
+    assert rows == list(range(1000, 100_000))
+    assert isinstance(error, FileNotFoundError)
+    assert second.name in str(error)
+
+
+def test_a_file_that_is_deleted_before_it_is_read(tmp_path):
+    path = long_file(tmp_path / "data.jsonl", 10)
+    dataset = fast_axolotl.StreamingDataset(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"data\.jsonl"):
+        list(dataset)
+
+
+def test_a_parquet_file_replaced_between_two_passes(tmp_path):
+    """A pass over other bytes than those looked at: right rows or an error."""
+    (format_,) = (f for f in FORMATS if f.id == "parquet")
+    path = tmp_path / "data.parquet"
+    path.write_bytes(format_.write(table(x=list(range(100)))))
+    dataset = fast_axolotl.StreamingDataset(path)
+    path.write_bytes(format_.write(table(x=list(range(5)))))
+    try:
+        rows = [row["x"] for row in dataset.rows()]
+    except OSError as error:
+        assert path.name in str(error)  # noqa: PT017
+    else:
+        assert rows in (list(range(5)), list(range(100)))
+
+
+# --- after an error -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CUT, ids=ids(CUT))
+def test_an_error_repeats(case, tmp_path):
+    data = case.encode(DATA)
+    path = tmp_path / f"data{case.suffix}"
+    if case.compression.name is None and silent_cuts(case.format, data):
+        # Text without a checksum: a byte that is nowhere allowed.
+        path.write_bytes(data[: len(data) // 2] + b"\xff" + data[len(data) // 2 :])
+        if case.format.id == "ipc_stream":
+            path.write_bytes(data[: len(data) - 60])
+    else:
+        path.write_bytes(data[:-9])
+    try:
+        reader = fast_axolotl.streaming_dataset_reader(path, 2)
+    except OSError:
+        with pytest.raises(OSError, match=path.name):
+            fast_axolotl.streaming_dataset_reader(path, 2)
+        return
+    messages = []
+    for _ in range(10):
+        try:
+            next(reader)
+        except OSError as error:
+            messages.append(str(error))
+    assert len(messages) >= 5
+    assert len(set(messages)) == 1
+    read = reader.rows_read
+    reader.close()
+    with pytest.raises(StopIteration):
+        next(reader)
+    assert reader.rows_read == read
+
+
+def test_an_error_leaves_the_next_pass_alone(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"x": 1}\n{"x": \n')
+    dataset = fast_axolotl.StreamingDataset(path)
+    for _ in range(3):
+        rows = iter(dataset.rows())
+        assert next(rows) == {"x": 1}
+        with pytest.raises(OSError, match="line 2"):
+            next(rows)
+    path.write_text('{"x": 1}\n{"x":2}\n')
+    assert read_rows(path) == [{"x": 1}, {"x": 2}]
