@@ -19,13 +19,13 @@ from fast_axolotl._reader import (  # noqa: E402
     count_rows,
     streaming_dataset_reader,
 )
-
 from fast_axolotl._state import merge_states  # noqa: E402
 
 if TYPE_CHECKING:
-    from fast_axolotl._dataset import StreamingDataset
+    from fast_axolotl._dataset import StreamingDataset, Tail
     from fast_axolotl._options import Columns, Schema
     from fast_axolotl._paths import Paths
+    from fast_axolotl._topology import Distributed
 
     RustStreamingDataset = StreamingDataset
 
@@ -72,6 +72,12 @@ def create_streaming_dataset(
     batch_size: int = 32,
     columns: Columns | None = None,
     *,
+    shuffle: bool = False,
+    seed: int = 0,
+    num_lanes: int | None = None,
+    shuffle_window: int | None = None,
+    tail: Tail | None = None,
+    distributed: Distributed = "auto",
     num_threads: int | None = None,
     read_ahead_bytes: int | None = None,
     schema: Schema | None = None,
@@ -85,6 +91,12 @@ def create_streaming_dataset(
         path,
         batch_size,
         columns,
+        shuffle=shuffle,
+        seed=seed,
+        num_lanes=num_lanes,
+        shuffle_window=shuffle_window,
+        tail=tail,
+        distributed=distributed,
         num_threads=num_threads,
         read_ahead_bytes=read_ahead_bytes,
         schema=schema,

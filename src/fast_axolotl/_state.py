@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -86,6 +85,8 @@ def fingerprint(files: Iterable[str]) -> str:
     It covers each file's name, relative to the folder they are all in, its size, and its
     first and last 16 KiB, which hold a Parquet or Arrow file's footer.
     """
+    import hashlib  # takes longer to import than all of this package
+
     names = list(files)
     folder = os.path.commonpath([os.path.dirname(Path(n).absolute()) for n in names])
     digest = hashlib.blake2b(digest_size=16)

@@ -42,7 +42,7 @@ Pass ReadAll(const std::string& text, RowSplitter splitter, int64_t most,
     EXPECT_EQ(std::string(block.begin + block.size, Block::kPadding),
               std::string(Block::kPadding, '\0'));
     pass.text += block.text();
-    if (!block.framed) {
+    if (block.framing == Framing::kLines) {
       pass.rows.emplace_back(block.text());
       continue;
     }

@@ -67,7 +67,7 @@ class BlockReader {
   static constexpr int64_t kMaxRowBytes = int64_t{1} << 30;
 
   BlockReader(std::shared_ptr<arrow::io::InputStream> stream, std::string path,
-              RowSplitter splitter, const BlockStart& start)
+              RowSplitter splitter, const BlockStart& start = {})
       : stream_(std::move(stream)),
         path_(std::move(path)),
         splitter_(std::move(splitter)),

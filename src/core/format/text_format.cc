@@ -102,7 +102,7 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter), {});
+  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter));
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
   for (;;) {
@@ -148,7 +148,7 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRecording(options.counter, &index.points));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter), {});
+  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter));
   Cutter cutter;
   std::vector<uint32_t> begins;
   for (;;) {

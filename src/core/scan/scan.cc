@@ -20,6 +20,7 @@ struct Scan::Slot {
   Decoded result;
   int64_t bytes = 0;
   bool done = false;
+  bool dropped = false;  // nobody waits for it any more
 };
 
 // Rows of a fragment on their way, or a file whose fragments are not known yet.
@@ -75,6 +76,7 @@ void Scan::PopFront() {
   Stream& front = *streams_.front();
   bytes_ -= front.bytes;
   front.dropped = true;
+  for (const auto& slot : front.slots) slot->dropped = true;
   streams_.pop_front();
   work_.notify_all();
 }
@@ -161,7 +163,7 @@ bool Scan::WorkOnce(Lock& lock) {
   if (!waiting_.empty()) {
     auto slot = std::move(waiting_.front());
     waiting_.pop_front();
-    if (!slot->stream->dropped) Decode(lock, std::move(slot));
+    if (!slot->dropped) Decode(lock, std::move(slot));
     return true;
   }
   auto stream = FindStream();

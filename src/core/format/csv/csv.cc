@@ -288,7 +288,7 @@ TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
 // Fills in the column names from the start of the file.
 Status ReadNames(const Input& input, Pass* pass) {
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(pass->options.counter));
-  BlockReader reader(std::move(stream), input.file.path, MakeSplitter(pass->delimiter), {});
+  BlockReader reader(std::move(stream), input.file.path, MakeSplitter(pass->delimiter));
   while (pass->names.empty()) {
     ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader.Next());
     if (!block) break;
