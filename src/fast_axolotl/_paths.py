@@ -190,6 +190,11 @@ def _walk(
     identity = (info.st_dev, info.st_ino)
     if identity in above:
         return
+    listed = _listed_files(here)
+    if listed is not None:
+        # One that is missing is kept: opening it says so.
+        yield from (os.path.join(relative, name) for name in listed)
+        return
     with os.scandir(here) as entries:
         for entry in entries:
             if entry.name.startswith((".", "_")) or entry.name in _HF_METADATA:
@@ -200,6 +205,17 @@ def _walk(
             elif entry.is_file() or entry.is_symlink():
                 # A link that leads nowhere is kept: opening it says so.
                 yield name
+
+
+def _listed_files(folder: str) -> list[str] | None:
+    """The data files of a saved dataset; what `map` has cached may lie beside them."""
+    import json
+
+    try:
+        with open(os.path.join(folder, "state.json"), encoding="utf-8") as file:
+            return [str(entry["filename"]) for entry in json.load(file)["_data_files"]]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _suffix(name: str) -> str:

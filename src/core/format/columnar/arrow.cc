@@ -68,7 +68,13 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
   Batches batches;
   if (is_file) {
     ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
-    ARROW_ASSIGN_OR_RAISE(batches.file, RecordBatchFileReader::Open(file, options));
+    auto opened = RecordBatchFileReader::Open(file, options);
+    if (!opened.ok()) {
+      return Status::IOError(
+          "the Arrow file has no readable footer at its end, it may be truncated: ",
+          opened.status().message());
+    }
+    batches.file = *opened;
   } else {
     ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(std::move(counter)));
     ARROW_ASSIGN_OR_RAISE(batches.stream, RecordBatchStreamReader::Open(stream, options));
