@@ -32,13 +32,26 @@ class PauseCollector {
   const int was_enabled_;
 };
 
+// Whether a row of the piece has the key, as far as that is known to differ.
+bool HasRowWith(const Piece& piece, const std::string& name) {
+  const int index = PresenceIndex(*piece.rows->schema(), name);
+  return index < 0 ||
+         static_cast<const arrow::BooleanArray&>(*piece.rows->column(index)).true_count() >
+             0;
+}
+
 std::vector<std::string> KeysOf(const Dataset& dataset, const Batch& batch) {
   std::vector<std::string> keys = dataset.schema()->field_names();
   if (dataset.options().columns) return keys;
   std::unordered_set<std::string> known(keys.begin(), keys.end());
   for (const Piece& piece : batch.pieces) {
     for (const auto& field : piece.rows->schema()->fields()) {
-      if (known.insert(field->name()).second) keys.push_back(field->name());
+      const std::string& name = field->name();
+      if (IsPresenceField(*field) || known.contains(name) || !HasRowWith(piece, name)) {
+        continue;
+      }
+      known.insert(name);
+      keys.push_back(name);
     }
   }
   return keys;

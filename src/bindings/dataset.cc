@@ -25,6 +25,9 @@ namespace nb = nanobind;
 namespace fast_axolotl {
 namespace {
 
+// Paths and column names come as bytes: not all of them are valid UTF-8.
+std::string Text(const nb::bytes& bytes) { return {bytes.c_str(), bytes.size()}; }
+
 // A type as the caller gave it: its name, or an object with Arrow's PyCapsule interface.
 std::shared_ptr<arrow::Field> FieldOf(const std::string& name, nb::handle type) {
   if (nb::isinstance<nb::str>(type)) {
@@ -45,25 +48,28 @@ std::shared_ptr<arrow::Field> FieldOf(const std::string& name, nb::handle type) 
 }
 
 std::shared_ptr<arrow::Schema> SchemaOf(
-    const std::vector<std::tuple<std::string, nb::object>>& types) {
+    const std::vector<std::tuple<nb::bytes, nb::object>>& types) {
   if (types.empty()) return nullptr;
   arrow::FieldVector fields;
-  for (const auto& [name, type] : types) fields.push_back(FieldOf(name, type));
+  for (const auto& [name, type] : types) fields.push_back(FieldOf(Text(name), type));
   return arrow::schema(std::move(fields));
 }
 
 std::shared_ptr<Dataset> Open(
     const std::vector<nb::bytes>& paths, const std::optional<std::string>& format,
-    std::optional<std::vector<std::string>> columns,
-    const std::vector<std::tuple<std::string, nb::object>>& types,
+    const std::optional<std::vector<nb::bytes>>& columns,
+    const std::vector<std::tuple<nb::bytes, nb::object>>& types,
     const std::optional<std::string>& csv_delimiter, bool csv_header) {
   ReadOptions options;
-  options.columns = std::move(columns);
+  if (columns) {
+    options.columns.emplace();
+    for (const nb::bytes& name : *columns) options.columns->push_back(Text(name));
+  }
   options.types = SchemaOf(types);
   if (csv_delimiter) options.csv.delimiter = csv_delimiter->at(0);
   options.csv.header = csv_header;
   std::vector<std::string> names;
-  for (const nb::bytes& path : paths) names.emplace_back(path.c_str(), path.size());
+  for (const nb::bytes& path : paths) names.push_back(Text(path));
   const Format* forced = format ? FindFormat(*format) : nullptr;
   auto dataset = [&]() -> Result<std::shared_ptr<Dataset>> {
     const nb::gil_scoped_release release;

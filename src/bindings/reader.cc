@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 
@@ -87,11 +88,17 @@ class Reader {
 
   void Close() {
     closed_ = true;
-    // A thread that is reading right now sees the flag and does the rest.
-    if (!busy_.exchange(true)) {
-      Stop();
-      busy_ = false;
+    if (::getpid() != process_) return Stop();
+    // Out of a signal handler, in the middle of a call that sees the flag.
+    if (reading_ == std::this_thread::get_id()) return;
+    // A thread that is reading sees the flag soon. It must be out before this returns: at
+    // the interpreter's exit Python would tear it down in the middle of a call.
+    while (busy_.exchange(true)) {
+      const nb::gil_scoped_release release;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
+    Stop();
+    busy_ = false;
   }
 
   int64_t rows_read() const { return rows_read_; }
@@ -112,6 +119,7 @@ class Reader {
     explicit Turn(Reader* reader) : reader_(reader) {
       if (reader->busy_.exchange(true)) {
         reader_ = nullptr;
+        if (reader->closed_) throw nb::stop_iteration();
         throw nb::value_error(
             "this reader is already being read by another thread; give each thread a "
             "reader of its own, or guard the shared one with a lock");
@@ -124,12 +132,14 @@ class Reader {
                         "process; iterate over the dataset anew in the child");
         throw nb::python_error();
       }
+      reader->reading_ = std::this_thread::get_id();
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     ~Turn() {
       if (!reader_) return;
       if (reader_->closed_) reader_->Stop();
+      reader_->reading_ = std::thread::id();
       reader_->busy_ = false;
     }
 
@@ -189,6 +199,7 @@ class Reader {
   const pid_t process_ = ::getpid();
   NextBatch next_;  // owns the threads; empty once they are stopped
   std::atomic<bool> busy_ = false;
+  std::atomic<std::thread::id> reading_;  // the thread that is in a call
   std::atomic<bool> closed_ = false;
   int64_t rows_read_ = 0;
   nb::object stored_;  // the error that the rows before it were delivered ahead of

@@ -75,8 +75,8 @@ class Options:
         return _core.open_dataset(
             [os.fsencode(file) for file in self.files],
             self.format,
-            self.columns,
-            self.schema,
+            None if self.columns is None else [_encode(c) for c in self.columns],
+            [(_encode(name), kind) for name, kind in self.schema],
             self.csv.delimiter,
             self.csv.header,
         )
@@ -130,6 +130,11 @@ def check(
         csv=csv or CsvOptions(),
         files=_paths.resolve(path),
     )
+
+
+def _encode(name: str) -> bytes:
+    # A key of JSON may hold surrogates that stand alone.
+    return name.encode("utf-8", "surrogatepass")
 
 
 def integer(name: str, value: object, least: int, most: int) -> int:

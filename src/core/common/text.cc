@@ -42,8 +42,17 @@ bool EndsWithIgnoreCase(std::string_view text, std::string_view suffix) {
   });
 }
 
-int64_t CountByte(std::string_view text, char c) {
-  return std::count(text.begin(), text.end(), c);
+int64_t CountNewlines(std::string_view text) {
+  return std::count(text.begin(), text.end(), '\n');
+}
+
+int64_t CountLineEnds(std::string_view text) {
+  int64_t lines = CountNewlines(text);
+  for (size_t at = text.find('\r'); at != std::string_view::npos;
+       at = text.find('\r', at + 1)) {
+    lines += at + 1 == text.size() || text[at + 1] != '\n';
+  }
+  return lines;
 }
 
 size_t ValidUtf8Prefix(std::string_view text) {

@@ -10,8 +10,10 @@ namespace fast_axolotl {
 /// Whether `text` ends with `suffix`, which is lower-case ASCII, in any letter case.
 bool EndsWithIgnoreCase(std::string_view text, std::string_view suffix);
 
-/// How many of `c` stand in `text`.
-int64_t CountByte(std::string_view text, char c);
+/// How many lines end in `text`: at a newline; or, second, also at a carriage return that no
+/// newline follows.
+int64_t CountNewlines(std::string_view text);
+int64_t CountLineEnds(std::string_view text);
 
 /// Where `text` stops being valid UTF-8, or `text.size()` where it never does.
 size_t ValidUtf8Prefix(std::string_view text);

@@ -58,7 +58,7 @@ Block BlockReader::CutOff(size_t end) {
   block.row = row_;
   const int64_t rest = end_ - begin_ - block.size;
   offset_ += block.size;
-  line_ += CountByte(block.text(), '\n');
+  line_ += count_lines_(block.text());
   if (rest > 0) {
     // The bytes behind the block move to a buffer of their own: the block's text needs
     // its padding, and its decoder may write there while this reader goes on.

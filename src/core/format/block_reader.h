@@ -12,6 +12,7 @@
 #include "arrow/buffer.h"
 #include "arrow/io/interfaces.h"
 #include "core/common/error.h"
+#include "core/common/text.h"
 
 namespace fast_axolotl {
 
@@ -28,7 +29,7 @@ struct Block {
   char* begin = nullptr;
   int64_t size = 0;
   int64_t offset = 0;              // of `begin` in the (decompressed) file, in bytes
-  int64_t line = 0;                // newlines before `begin`
+  int64_t line = 0;                // lines before `begin`
   int64_t row = 0;                 // rows before `begin`, where the splitter frames them
   Framing framing = Framing::kLines;
   std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on;
@@ -54,8 +55,9 @@ using RowSplitter =
 /// Where in its file a stream starts.
 struct BlockStart {
   int64_t offset = 0;  // bytes of the (decompressed) file before it
-  int64_t line = 0;    // newlines
+  int64_t line = 0;    // lines
   int64_t row = 0;
+  int64_t (*count_lines)(std::string_view) = CountNewlines;
 };
 
 /// Splits a stream into blocks of whole rows, about `kTarget` bytes each, for tasks that
@@ -72,6 +74,7 @@ class BlockReader {
         path_(std::move(path)),
         splitter_(std::move(splitter)),
         offset_(start.offset),
+        count_lines_(start.count_lines),
         line_(start.line),
         row_(start.row),
         started_(start.offset > 0) {}
@@ -92,6 +95,7 @@ class BlockReader {
   int64_t begin_ = 0;
   int64_t end_ = 0;
   int64_t offset_;
+  int64_t (*const count_lines_)(std::string_view);
   int64_t line_;
   int64_t row_;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner

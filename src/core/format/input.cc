@@ -190,8 +190,14 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::OpenRandomAccess(
   if (!codec) return OpenFile(file, std::move(counter));
   std::lock_guard lock(spooled_->mutex);
   if (!spooled_->file) {
-    ARROW_ASSIGN_OR_RAISE(auto stream, OpenStream(std::move(counter)));
+    ARROW_ASSIGN_OR_RAISE(auto stream, OpenStream(counter));
     ARROW_ASSIGN_OR_RAISE(spooled_->file, Spool(*stream, file.path));
+    spooled_->counted_by = counter;
+  }
+  // To each reader, once, the file was read that it would have had to read.
+  if (counter && spooled_->counted_by.lock() != counter) {
+    counter->fetch_add(file.size, std::memory_order_relaxed);
+    spooled_->counted_by = counter;
   }
   return spooled_->file;
 }

@@ -44,6 +44,7 @@ struct Input {
   struct Spooled {
     std::mutex mutex;
     std::shared_ptr<arrow::io::RandomAccessFile> file;
+    std::weak_ptr<ByteCounter> counted_by;
   };
   std::shared_ptr<Spooled> spooled_ = std::make_shared<Spooled>();
 };

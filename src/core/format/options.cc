@@ -10,6 +10,10 @@ namespace fast_axolotl {
 namespace {
 
 constexpr char kJsonKey[] = "fast_axolotl:json";
+constexpr char kPresenceKey[] = "fast_axolotl:presence";
+
+// No key is not UTF-8 but for surrogates, so none begins with this byte.
+std::string PresenceName(const std::string& name) { return "\xFF" + name; }
 
 }  // namespace
 
@@ -29,6 +33,19 @@ std::shared_ptr<arrow::Field> JsonField(const std::string& name) {
 
 bool IsJsonField(const arrow::Field& field) {
   return field.metadata() && field.metadata()->Contains(kJsonKey);
+}
+
+std::shared_ptr<arrow::Field> PresenceField(const std::string& name) {
+  static const auto kMetadata = arrow::key_value_metadata({kPresenceKey}, {"row"});
+  return arrow::field(PresenceName(name), arrow::boolean(), /*nullable=*/false, kMetadata);
+}
+
+bool IsPresenceField(const arrow::Field& field) {
+  return field.metadata() && field.metadata()->Contains(kPresenceKey);
+}
+
+int PresenceIndex(const arrow::Schema& schema, const std::string& name) {
+  return schema.GetFieldIndex(PresenceName(name));
 }
 
 }  // namespace fast_axolotl

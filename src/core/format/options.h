@@ -46,4 +46,11 @@ struct ReadOptions {
 std::shared_ptr<arrow::Field> JsonField(const std::string& name);
 bool IsJsonField(const arrow::Field& field);
 
+/// A hidden bool column that says which rows have the key `name` at all, stored beside a
+/// column that the sample did not show: a batch has such a key only if a row of it does.
+std::shared_ptr<arrow::Field> PresenceField(const std::string& name);
+bool IsPresenceField(const arrow::Field& field);
+/// The index of the presence column of `name` in a schema, or -1.
+int PresenceIndex(const arrow::Schema& schema, const std::string& name);
+
 }  // namespace fast_axolotl

@@ -27,7 +27,7 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
     ARROW_ASSIGN_OR_RAISE(stream, input.OpenStream(options.counter));
     pass = file(nullptr);
   }
-  const BlockStart start{fragment.begin, fragment.line, fragment.row};
+  const BlockStart start{fragment.begin, fragment.line, fragment.row, pass.count_lines};
   auto reader = std::make_shared<BlockReader>(std::move(stream), input.file.path,
                                               std::move(pass.splitter), start);
   return [reader,
@@ -43,13 +43,15 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
 // Cuts a file into pieces of one MiB while its rows go by.
 class Cutter {
  public:
+  explicit Cutter(int64_t (*count_lines)(std::string_view)) : count_lines_(count_lines) {}
+
   void Add(const Block& block, const std::vector<uint32_t>& begins) {
     uint32_t counted = 0;
     for (const uint32_t begin : begins) {
       const int64_t at = block.offset + begin;
       if (pieces_.empty() ||
           at / kFragmentBytes != pieces_.back().begin / kFragmentBytes) {
-        line_ += CountByte(block.text().substr(counted, begin - counted), '\n');
+        line_ += count_lines_(block.text().substr(counted, begin - counted));
         counted = begin;
         if (!pieces_.empty()) pieces_.back().end = at;
         pieces_.push_back({at, at, 0, row_, line_});
@@ -57,7 +59,7 @@ class Cutter {
       ++pieces_.back().rows;
       ++row_;
     }
-    line_ = block.line + CountByte(block.text(), '\n');
+    line_ = block.line + count_lines_(block.text());
     end_ = block.offset + block.size;
   }
 
@@ -67,6 +69,7 @@ class Cutter {
   }
 
  private:
+  int64_t (*const count_lines_)(std::string_view);
   std::vector<Fragment> pieces_;
   int64_t row_ = 0;
   int64_t line_ = 0;
@@ -102,7 +105,8 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter));
+  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter),
+                     {.count_lines = pass.count_lines});
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
   for (;;) {
@@ -148,8 +152,9 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRecording(options.counter, &index.points));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter));
-  Cutter cutter;
+  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter),
+                     {.count_lines = pass.count_lines});
+  Cutter cutter(pass.count_lines);
   std::vector<uint32_t> begins;
   for (;;) {
     ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, reader.Next());

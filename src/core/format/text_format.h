@@ -21,6 +21,8 @@ struct TextPass {
   /// Where the rows of a block begin, good and bad ones alike, counted from the block's
   /// start. Called instead of `task`, in the same order; may write into the text, too.
   std::function<void(const Block&, std::vector<uint32_t>*)> row_begins;
+  /// Counts the lines that end in some text.
+  int64_t (*count_lines)(std::string_view) = CountNewlines;
 };
 
 /// What is known of a file before its text is read: starts passes, over `fragment` of an

@@ -50,15 +50,29 @@ Result<bool> IsIpcFile(const Input& input) {
 struct Batches {
   std::shared_ptr<RecordBatchFileReader> file;
   std::shared_ptr<RecordBatchStreamReader> stream;
+  std::shared_ptr<arrow::io::InputStream> bytes;  // of the stream
   int next = 0;
 
   std::shared_ptr<arrow::Schema> schema() const {
     return file ? file->schema() : stream->schema();
   }
   Result<std::shared_ptr<arrow::RecordBatch>> Next() {
-    if (stream) return stream->Next();
+    if (stream) {
+      ARROW_ASSIGN_OR_RAISE(auto batch, stream->Next());
+      // Behind the stream's end a codec may still have a fault to tell.
+      if (!batch) ARROW_RETURN_NOT_OK(Drain());
+      return batch;
+    }
     if (next == file->num_record_batches()) return nullptr;
     return file->ReadRecordBatch(next);
+  }
+
+ private:
+  Status Drain() {
+    for (;;) {
+      ARROW_ASSIGN_OR_RAISE(auto rest, bytes->Read(int64_t{1} << 16));
+      if (rest->size() == 0) return Status::OK();
+    }
   }
 };
 
@@ -76,8 +90,9 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
     }
     batches.file = *opened;
   } else {
-    ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(std::move(counter)));
-    ARROW_ASSIGN_OR_RAISE(batches.stream, RecordBatchStreamReader::Open(stream, options));
+    ARROW_ASSIGN_OR_RAISE(batches.bytes, input.OpenStream(std::move(counter)));
+    ARROW_ASSIGN_OR_RAISE(batches.stream,
+                          RecordBatchStreamReader::Open(batches.bytes, options));
   }
   return batches;
 }

@@ -48,7 +48,7 @@ char DelimiterOf(const Input& input, const CsvOptions& csv) {
 
 std::string PlaceOf(const Pass& pass, const Block& block, uint32_t row_begin) {
   const int64_t line =
-      block.line + CountByte(block.text().substr(0, row_begin), '\n') + 1;
+      block.line + CountLineEnds(block.text().substr(0, row_begin)) + 1;
   return pass.path + ": line " + std::to_string(line) + " (byte offset " +
          std::to_string(block.offset + row_begin) + ")";
 }
@@ -243,7 +243,10 @@ Status ReadHeader(const Input& input, Pass* pass, Block* block) {
                            ": a quoted cell is not closed before the end of the file");
   }
   std::vector<std::string> names(cells.size());
-  if (pass->options.csv.header) {
+  // Without a header nothing is taken away: blank lines may be rows.
+  if (!pass->options.csv.header) {
+    begin = 0;
+  } else {
     for (size_t i = 0; i < cells.size(); ++i) {
       names[i] = std::string(copy.data() + cells[i].begin, cells[i].size);
       if (ValidUtf8Prefix(names[i]) < names[i].size()) {
@@ -253,7 +256,7 @@ Status ReadHeader(const Input& input, Pass* pass, Block* block) {
     }
     begin += next;
   }
-  block->line += CountByte(block->text().substr(0, begin), '\n');
+  block->line += CountLineEnds(block->text().substr(0, begin));
   block->begin += begin;
   block->offset += begin;
   block->size -= begin;
@@ -282,13 +285,15 @@ TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
         RowBegins(block.begin, static_cast<uint32_t>(rest.begin - block.begin),
                   static_cast<uint32_t>(block.size), pass->delimiter,
                   pass->names.size(), begins);
-      }};
+      },
+      CountLineEnds};
 }
 
 // Fills in the column names from the start of the file.
 Status ReadNames(const Input& input, Pass* pass) {
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(pass->options.counter));
-  BlockReader reader(std::move(stream), input.file.path, MakeSplitter(pass->delimiter));
+  BlockReader reader(std::move(stream), input.file.path, MakeSplitter(pass->delimiter),
+                     {.count_lines = CountLineEnds});
   while (pass->names.empty()) {
     ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader.Next());
     if (!block) break;

@@ -8,6 +8,7 @@
 
 #include "arrow/array/array_nested.h"
 #include "arrow/array/builder_binary.h"
+#include "arrow/array/builder_primitive.h"
 #include "arrow/array/util.h"
 #include "arrow/util/bit_util.h"
 #include "core/format/options.h"
@@ -247,6 +248,16 @@ const char* Column::ParseString(const char* p, Values* values, Fault* fault) {
   // A lone surrogate has no UTF-8; such a column stays text, escapes and all.
   if (!stop || lone) return nullptr;
   return values->CommitString(stop).ok() ? end : OutOfMemory(p, fault);
+}
+
+Result<std::shared_ptr<arrow::Array>> Column::Presence(int64_t rows) const {
+  arrow::BooleanBuilder builder;
+  ARROW_RETURN_NOT_OK(builder.Reserve(rows));
+  for (int64_t row = 0; row < rows; ++row) {
+    // No value stands at the block's first byte, where its row begins.
+    builder.UnsafeAppend(row < rows_ && spans_[row].end > 0);
+  }
+  return builder.Finish();
 }
 
 Result<Column::Finished> Column::Finish(int64_t rows, const char* text) {

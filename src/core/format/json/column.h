@@ -49,13 +49,16 @@ class Column {
     std::shared_ptr<arrow::Field> field;
     std::shared_ptr<arrow::Array> array;
   };
+  /// Which of the rows `[0, rows)` have the key, be it with null.
+  Result<std::shared_ptr<arrow::Array>> Presence(int64_t rows) const;
+
   /// The column for rows `[0, rows)`.
   Result<Finished> Finish(int64_t rows, const char* text);
 
  private:
   enum class Shape : uint8_t { kFlat, kList, kText };
   struct Span {
-    uint32_t begin, end;  // in the block; equal for a missing or null value
+    uint32_t begin, end;  // in the block; equal for null, both 0 for a missing value
   };
 
   Status Pad(int64_t row);

@@ -13,6 +13,7 @@
 
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
+#include "arrow/type_traits.h"
 #include "core/common/text.h"
 #include "core/format/block_reader.h"
 #include "core/format/fit.h"
@@ -58,6 +59,12 @@ class Rows {
     std::vector<std::shared_ptr<arrow::Array>> arrays;
     for (Column& column : columns_) {
       if (column.ignored()) continue;
+      const std::string& name = column.name();
+      if (options_.sampled && options_.sampled->GetFieldIndex(name) < 0) {
+        ARROW_ASSIGN_OR_RAISE(auto presence, column.Presence(count_));
+        fields.push_back(PresenceField(name));
+        arrays.push_back(std::move(presence));
+      }
       ARROW_ASSIGN_OR_RAISE(auto finished, column.Finish(count_, text_));
       fields.push_back(std::move(finished.field));
       arrays.push_back(std::move(finished.array));
@@ -131,7 +138,9 @@ class Rows {
       case arrow::Type::STRING:
         return Column::Use::kTyped;
       default:
-        return Column::Use::kText;
+        // Dates and times are written as strings.
+        return arrow::is_temporal(field->type()->id()) ? Column::Use::kTyped
+                                                       : Column::Use::kText;
     }
   }
 
@@ -176,7 +185,7 @@ std::string PlaceOf(const std::string& path, const Block& block, int64_t row,
     return path + ": row " + std::to_string(block.row + row + 1) + offset;
   }
   const std::string_view before(block.begin, row_begin - block.begin);
-  return path + ": line " + std::to_string(block.line + CountByte(before, '\n') + 1) +
+  return path + ": line " + std::to_string(block.line + CountNewlines(before) + 1) +
          ", column " + std::to_string(at - row_begin + 1) + offset;
 }
 
