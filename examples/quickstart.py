@@ -157,8 +157,9 @@ def main() -> int:
             for name, path in sources.items()
         ]
     except (OSError, ValueError) as error:
-        named = isinstance(error, OSError) and error.filename
-        text = f"{error.filename}: {error.strerror}" if named else error
+        text = str(error)
+        if isinstance(error, OSError) and error.filename:
+            text = f"{error.filename}: {error.strerror}"
         print(f"error: {text}", file=sys.stderr)
         return 1
     print_summary(console, runs)
