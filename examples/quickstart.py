@@ -125,7 +125,7 @@ def print_first_rows(console: Console, run: Run) -> None:
     )
     table.add_column("column", overflow="fold")
     table.add_column("type", overflow="fold")
-    for number in range(len(run.first_rows)):
+    for number in range(1, len(run.first_rows) + 1):
         table.add_column(f"row {number}", overflow="fold")
     for name, type_name in run.schema.items():
         cells = [Text(shorten(row.get(name))) for row in run.first_rows]
@@ -157,7 +157,10 @@ def main() -> int:
             for name, path in sources.items()
         ]
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        text = str(error)
+        if isinstance(error, OSError) and error.filename:
+            text = f"{error.filename}: {error.strerror}"
+        print(f"error: {text}", file=sys.stderr)
         return 1
     print_summary(console, runs)
     print_first_rows(console, max(runs, key=lambda run: len(run.columns)))

@@ -149,6 +149,7 @@ class Format:
     lines: bool = False  # rows end at newlines
     text: bool = True  # an encoding of characters
     only_one_row: bool = False
+    may_be_empty: bool = True  # no rows at all
 
     def fit(self, data: Table) -> Table:
         """As much of the data as this format holds: what must be read back."""
@@ -180,8 +181,15 @@ FORMATS = [
     Format("feather", "feather", ".feather", write_feather, **BINARY),
     Format("json_array", "json", ".json", write_json_array),
     Format("json_pretty", "json", ".json", write_json_pretty),
-    Format("json_object", "json", ".json", write_json_object, only_one_row=True),
-    Format("json_lines", "json", ".json", write_lines, **LINES),
+    Format(
+        "json_object",
+        "json",
+        ".json",
+        write_json_object,
+        only_one_row=True,
+        may_be_empty=False,
+    ),
+    Format("json_lines", "json", ".json", write_lines, may_be_empty=False, **LINES),
     Format("jsonl", "jsonl", ".jsonl", write_lines, **LINES),
     Format("ndjson", "jsonl", ".ndjson", write_ascii_lines, **LINES),
     Format("csv", "csv", ".csv", write_csv, **CELLS),

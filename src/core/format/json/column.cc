@@ -40,6 +40,11 @@ inline int ParseDigits(const char* p, uint64_t* value) {
   return count;
 }
 
+bool IsInteger(const char* p) {
+  while (IsDigit(*p)) ++p;
+  return *p != '.' && *p != 'e' && *p != 'E';
+}
+
 }  // namespace
 
 Status Column::Pad(int64_t row) {
@@ -125,7 +130,9 @@ const char* Column::ParseList(const char* p, Fault* fault) {
   const int64_t first = values_.size();
   p = SkipSpace(p + 1);
   while (*p != ']') {
-    if (IsDigit(*p) && values_.Become(Kind::kInt64)) {
+    // The first number of a list says whether it is one of integers.
+    if (IsDigit(*p) && (values_.kind() != Kind::kNull || IsInteger(p)) &&
+        values_.Become(Kind::kInt64)) {
       Status status;
       const char* rest = ParseInt64s(p, &status);
       if (!status.ok()) return OutOfMemory(p, fault);
