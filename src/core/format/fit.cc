@@ -105,8 +105,9 @@ bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing t
   const auto is_text = [](const arrow::DataType& type) {
     return arrow::is_base_binary_like(type.id()) || arrow::is_binary_view_like(type.id());
   };
-  const bool text_to_text = is_text(from) == is_text(to);
-  return typing == Typing::kSpelling || text_to_text || from.id() == arrow::Type::NA ||
+  if (typing == Typing::kSpelling || from.id() == arrow::Type::NA) return true;
+  if ((from.id() == arrow::Type::BOOL) != (to.id() == arrow::Type::BOOL)) return false;
+  return is_text(from) == is_text(to) ||
          (is_text(from) && arrow::is_temporal(to.id()));
 }
 

@@ -98,8 +98,8 @@ size_t LastRowEnd(std::string_view text, char delimiter) {
     const std::string_view part(from, to - from);
     size_t at = part.rfind('\n');
     // A "\r" that ends the text may be half of a "\r\n".
-    if (at == std::string_view::npos && part.size() > 1) {
-      at = part.substr(0, part.size() - 1).rfind('\r');
+    if (at == std::string_view::npos) {
+      at = part.substr(0, part.size() - (to == end && from < to ? 1 : 0)).rfind('\r');
     }
     if (at != std::string_view::npos) last = static_cast<size_t>(from + at + 1 - begin);
   };
