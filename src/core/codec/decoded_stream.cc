@@ -24,6 +24,7 @@ class DecodedStream : public arrow::io::InputStream {
   Status Close() override { return raw_->Close(); }
   bool closed() const override { return raw_->closed(); }
   Result<int64_t> Tell() const override { return position_; }
+  int64_t compressed_position() const { return taken_ - input_.available; }
 
   Result<int64_t> Read(int64_t nbytes, void* out) override {
     int64_t done = 0;
@@ -94,6 +95,11 @@ std::shared_ptr<arrow::io::InputStream> MakeDecodedStream(
     std::string path) {
   return std::make_shared<DecodedStream>(std::move(raw), std::move(decoder),
                                          std::move(codec), std::move(path));
+}
+
+int64_t CompressedPosition(const arrow::io::InputStream& stream) {
+  const auto* decoded = dynamic_cast<const DecodedStream*>(&stream);
+  return decoded ? decoded->compressed_position() : -1;
 }
 
 }  // namespace fast_axolotl

@@ -4,6 +4,7 @@
 #include <memory>
 #include <utility>
 
+#include "core/codec/decoded_stream.h"
 #include "core/common/text.h"
 #include "core/format/input.h"
 #include "core/format/schema.h"
@@ -101,11 +102,10 @@ std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
 
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
                           TextFormat format) {
-  auto counter = std::make_shared<ByteCounter>(0);
-  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(counter));
+  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(nullptr));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter),
+  BlockReader reader(stream, input.file.path, std::move(pass.splitter),
                      {.count_lines = pass.count_lines});
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
@@ -117,6 +117,7 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
       break;
     }
     const int64_t end = (*block)->offset + (*block)->size;
+    sample.bytes = input.codec ? CompressedPosition(*stream) : end;
     auto task = pass.task(std::move(**block));
     if (!task.ok()) break;
     const Decoded decoded = (*task)();
@@ -127,7 +128,7 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
     }
     if (!decoded.end.ok() || end >= kSampleBytes) break;
   }
-  sample.bytes = sample.complete ? input.file.size : counter->load();
+  if (sample.complete) sample.bytes = input.file.size;
   return sample;
 }
 
