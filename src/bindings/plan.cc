@@ -19,6 +19,7 @@
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/index/store.h"
+#include "core/plan/mix.h"
 #include "core/scan/index_files.h"
 
 namespace nb = nanobind;
@@ -100,7 +101,23 @@ void RegisterPlan(nb::module_& m) {
       .def_static("make", &PlanOf, nb::arg("index"), nb::arg("shuffle"), nb::arg("seed"),
                   nb::arg("epoch"), nb::arg("batch_size"), nb::arg("lanes"),
                   nb::arg("window"), "The plan for an index and options.")
-      .def_prop_ro("batches", &Plan::batches, "The number of batches.");
+      .def_prop_ro("batches", &Plan::batches, "The number of batches.")
+      .def("lane_batches", &Plan::LaneBatches, nb::arg("lane"),
+           "The number of batches of a lane.");
+  nb::class_<Mix>(m, "Mix", "Which source gives which batch of a mixture.")
+      .def(nb::init<std::vector<int64_t>, uint64_t, uint64_t>(), nb::arg("quotas"),
+           nb::arg("seed"), nb::arg("epoch"))
+      .def(
+          "at",
+          [](const Mix& mix, int64_t lane, int64_t number) {
+            const Mix::Slot slot = mix.At(lane, number);
+            return std::tuple<size_t, int64_t>(slot.source, slot.number);
+          },
+          nb::arg("lane"), nb::arg("number"),
+          "Source and number in its lane of what comes as the lane's number-th batch.")
+      .def("batches", &Mix::Batches, nb::arg("lane_batches"), nb::arg("all"),
+           "The batches of an epoch, by the sources' batches in each lane.");
+  m.def("mix_quotas", &QuotasOf, nb::arg("weights"), "Weights in parts of a block.");
   m.def("index_folder", &IndexStore::DefaultFolder, "Where indexes are kept.");
   m.def("build_index", &BuildIndex, nb::arg("dataset"), nb::arg("folder"),
         nb::arg("num_threads"), nb::arg("progress").none(),

@@ -22,6 +22,7 @@
 #include "core/plan/plan.h"
 #include "core/plan/share.h"
 #include "core/scan/batch_reader.h"
+#include "core/scan/lane_set.h"
 #include "core/scan/plan_reader.h"
 
 namespace nb = nanobind;
@@ -52,6 +53,15 @@ class Reader {
         given, scan);
     next_ = [batches](auto timeout) { return batches->Next(timeout); };
   }
+  // Any batch of a plan, of which `lanes` lanes will be read.
+  Reader(std::shared_ptr<Dataset> dataset, std::shared_ptr<const DatasetIndex> index,
+         std::shared_ptr<const Plan> plan, int64_t lanes, ScanOptions scan)
+      : dataset_(std::move(dataset)) {
+    auto set = std::make_shared<LaneSet>(
+        PlannedSource{dataset_, std::move(index), std::move(plan), Counted()}, lanes,
+        scan);
+    next_ = [this, set](auto timeout) { return set->Next(lane_, number_, timeout); };
+  }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader() { Close(); }
@@ -75,6 +85,13 @@ class Reader {
     }
     rows_read_ += batch->rows;
     return dict;
+  }
+
+  // The batch of that number in that lane, of a reader of any batch of a plan.
+  nb::object DictAt(int64_t lane, int64_t number) {
+    lane_ = lane;
+    number_ = number;
+    return NextDict();
   }
 
   // The number of rows of the next batch, whose values are not made.
@@ -201,6 +218,8 @@ class Reader {
   std::atomic<bool> busy_ = false;
   std::atomic<std::thread::id> reading_;  // the thread that is in a call
   std::atomic<bool> closed_ = false;
+  int64_t lane_ = 0;  // what the next call of `next_` is to give
+  int64_t number_ = 0;
   int64_t rows_read_ = 0;
   nb::object stored_;  // the error that the rows before it were delivered ahead of
 };
@@ -255,6 +274,19 @@ void RegisterReader(nb::module_& m) {
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("share"),
           nb::arg("given"), nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
           "A share of a planned epoch, behind `given` batches of it.")
+      .def_static(
+          "lanes",
+          [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
+             std::shared_ptr<Plan> plan, int64_t lanes, int num_threads,
+             int64_t read_ahead_bytes) {
+            return new Reader(std::move(dataset), std::move(index), std::move(plan), lanes,
+                              Ahead(num_threads, read_ahead_bytes));
+          },
+          nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
+          nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
+          "Any batch of a plan, of which `lanes` lanes will be read.")
+      .def("dict_at", &Reader::DictAt, nb::arg("lane"), nb::arg("number"),
+           "The batch of that number in that lane, of a reader made by `lanes`.")
       .def("next_dict", &Reader::NextDict, "The next batch, as a dict of lists.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def("close", &Reader::Close, "Stops and joins the threads.")

@@ -41,8 +41,9 @@ class Plan {
   int64_t lanes() const { return options_.lanes; }
   const PlanOptions& options() const { return options_; }
 
-  /// The rows of a lane, and of batch `j` in its lane.
+  /// The rows and the batches of a lane, and the rows of batch `j`.
   int64_t LaneRows(int64_t lane) const;
+  int64_t LaneBatches(int64_t lane) const;
   int64_t BatchRows(int64_t j) const;
 
   /// The rows `[begin, end)` of a lane before they are permuted, as slices of fragments.
@@ -54,7 +55,6 @@ class Plan {
   std::vector<uint32_t> WindowOrder(int64_t lane, int64_t window) const;
 
  private:
-  int64_t LaneBatches(int64_t lane) const;
   int64_t LaneBegin(int64_t lane) const;
 
   const PlanOptions options_;

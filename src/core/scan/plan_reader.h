@@ -3,13 +3,12 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 
 #include "core/plan/share.h"
 #include "core/scan/batch_reader.h"
-#include "core/scan/lane_reader.h"
+#include "core/scan/lane_set.h"
 
 namespace fast_axolotl {
 
@@ -23,13 +22,10 @@ class PlanReader {
   Result<std::optional<Batch>> Next(std::chrono::milliseconds timeout);
 
  private:
-  LaneReader& LaneAt(int64_t lane, int64_t number);
-
-  const PlannedSource source_;
+  const std::shared_ptr<const Plan> plan_;
   const Share share_;
-  ScanOptions lane_scan_;
+  LaneSet lanes_;
   int64_t given_;
-  std::map<int64_t, std::unique_ptr<LaneReader>> lanes_;
 };
 
 }  // namespace fast_axolotl
