@@ -255,7 +255,9 @@ void RegisterReader(nb::module_& m) {
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("share"),
           nb::arg("given"), nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
           "A share of a planned epoch, behind `given` batches of it.")
-      .def("next_dict", &Reader::NextDict, "The next batch, as a dict of lists.")
+      .def("next_dict", &Reader::NextDict,
+           nb::sig("def next_dict(self) -> dict[str, list[typing.Any]]"),
+           "The next batch, as a dict of lists.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")
