@@ -18,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from sample_data import maker
 
+import fast_axolotl
+
 COMMAND = [sys.executable, "-m", "fast_axolotl.cli"]
 ROWS = maker.instruction_rows(25)
 
@@ -50,6 +52,19 @@ def error_line(*args):
     assert done.stderr.startswith("fast-axolotl: error: ")
     assert done.stderr.count("\n") == 1
     return done.stderr
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Indexes of the tests stay out of the user's cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(folder))
+    return folder
+
+
+def kept(cache):
+    """The indexes in a cache folder."""
+    return [p for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock"]
 
 
 @pytest.fixture
@@ -222,15 +237,83 @@ def test_count(tmp_path, suffix):
     assert "25" in output("count", tmp_path / "parts")
 
 
+# --- index ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv.gz", ".txt.zst", ".arrow"])
+def test_index_keeps_one_index_a_file(tmp_path, cache, suffix):
+    maker.write_parts(tmp_path / "parts", suffix, ROWS, 3)
+    for _ in range(2):
+        (told,) = json_lines("index", tmp_path / "parts")
+        assert told.keys() == {"rows", "files", "seconds"}
+        assert (told["rows"], told["files"]) == (25, 3)
+        assert len(kept(cache)) == 3
+    assert "25" in output("index", tmp_path / "parts")
+
+
+def test_parquet_needs_no_index(tmp_path, cache):
+    maker.write(tmp_path / "rows.parquet", ROWS)
+    (told,) = json_lines("index", tmp_path / "rows.parquet")
+    assert told["rows"] == 25
+    assert kept(cache) == []
+
+
+def test_an_index_makes_the_length_exact(tmp_path):
+    path = tmp_path / "long.jsonl"
+    line = json.dumps({"text": "words " * 200})
+    path.write_text(f"{line}\n" * 5000)
+    dataset = fast_axolotl.StreamingDataset(path, batch_size=100)
+    assert not dataset.len_is_exact
+    output("index", path)
+    dataset = fast_axolotl.StreamingDataset(path, batch_size=100)
+    assert dataset.len_is_exact
+    assert (dataset.num_rows, len(dataset)) == (5000, 50)
+
+
+def test_count_takes_the_index_that_exists(tmp_path):
+    """Shown by a row that is no JSON: only reading it would tell."""
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": 1}\n{"id": \n{"id": 3}\n')
+    assert "line 2" in error_line("count", path)
+    assert json_lines("index", path)[0]["rows"] == 3
+    assert json_lines("count", path)[0]["rows"] == 3
+    with path.open("a") as file:
+        file.write('{"id": 4}\n')
+    assert "line 2" in error_line("count", path)
+
+
+def test_a_file_that_cannot_be_indexed_leaves_nothing(tmp_path, cache):
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"id": 1}\n' * 1000)[:-20])
+    assert "rows.jsonl.gz" in error_line("index", path)
+    assert kept(cache) == []
+
+
+def test_build_index_tells_its_progress_and_passes_errors_on(long_work, cache):
+    calls = []
+
+    def progress(done, total):
+        calls.append((done, total))
+        if done > 0:
+            raise InterruptedError("that is enough")
+
+    with pytest.raises(InterruptedError, match="that is enough"):
+        fast_axolotl.build_index(long_work, progress=progress)
+    size = long_work.stat().st_size
+    assert 0 < calls[-1][0] <= size
+    assert {total for _, total in calls} == {size}
+    assert kept(cache) == []
+
+
 # --- what goes wrong ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["head", "schema", "count"])
+@pytest.mark.parametrize("verb", ["head", "schema", "count", "index"])
 def test_a_missing_file_is_one_line(tmp_path, verb):
     assert "nothing.parquet" in error_line(verb, tmp_path / "nothing.parquet")
 
 
-@pytest.mark.parametrize("verb", ["head", "schema", "count"])
+@pytest.mark.parametrize("verb", ["head", "schema", "count", "index"])
 def test_an_unknown_column_names_the_columns_there_are(rows_file, verb):
     line = error_line(verb, rows_file, "--columns", "id,nothing")
     assert "nothing" in line
@@ -273,8 +356,6 @@ def test_a_wrong_call(args):
 
 
 def test_help_and_version():
-    import fast_axolotl
-
     assert output("--version").strip() == fast_axolotl.get_version()
     assert "jsonl.zst" in output("--help")
     assert "base64" in output("head", "--help")
@@ -296,9 +377,10 @@ def test_a_closed_pipe_ends_it_quietly(tmp_path, json_flag):
         assert process.wait(60) == 0
 
 
-def test_ctrl_c_ends_it(long_work):
+@pytest.mark.parametrize("verb", ["count", "index"])
+def test_ctrl_c_ends_it(long_work, verb):
     process = subprocess.Popen(
-        [*COMMAND, "count", long_work],
+        [*COMMAND, verb, long_work],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # A test run in the background may have passed on that SIGINT is ignored.
@@ -313,10 +395,11 @@ def test_ctrl_c_ends_it(long_work):
         assert process.stdout.read() == b""
 
 
-def test_progress_is_shown_on_a_terminal(long_work):
+def on_a_terminal(*command):
+    """What a command prints, and what a person sees of its stderr."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*COMMAND, "count", long_work, "--json"],
+        command,
         stdout=subprocess.PIPE,
         stderr=theirs,
         env={**os.environ, "COLUMNS": "120", "TERM": "xterm"},
@@ -332,11 +415,32 @@ def test_progress_is_shown_on_a_terminal(long_work):
             if not piece:
                 break
             shown += piece
-        told = json.loads(process.stdout.read())
+        printed = process.stdout.read()
     os.close(ours)
-    assert told["rows"] == 800 * 100_000
-    assert b"rows" in shown
+    assert process.returncode == 0, shown
+    return printed, shown
+
+
+@pytest.mark.parametrize("verb", ["count", "index"])
+def test_progress_is_shown_on_a_terminal(long_work, verb):
+    printed, shown = on_a_terminal(*COMMAND, verb, long_work, "--json")
+    assert json.loads(printed)["rows"] == 800 * 100_000
+    assert (b"rows" in shown) == (verb == "count")
     assert b"MB/s" in shown
+
+
+def test_a_dataset_that_has_to_index_for_long_shows_it(long_work):
+    code = (
+        "import sys; from fast_axolotl import _dataset\n"
+        "_dataset._INDEX_PATIENCE = 0.2\n"
+        "ds = _dataset.StreamingDataset(sys.argv[1], shuffle=True)\n"
+        "print(ds._index().rows)\n"
+    )
+    command = [sys.executable, "-c", code, long_work]
+    printed, shown = on_a_terminal(*command)
+    assert int(printed) == 800 * 100_000
+    assert b"MB/s" in shown
+    assert on_a_terminal(*command) == (printed, b"")  # it is kept
 
 
 def test_json_needs_no_heavy_modules(rows_file):
@@ -346,6 +450,6 @@ def test_json_needs_no_heavy_modules(rows_file):
         "heavy = {'rich', 'torch', 'datasets', 'pandas', 'numpy', 'pyarrow'}\n"
         "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
     )
-    for verb in ("head", "schema", "count"):
+    for verb in ("head", "schema", "count", "index"):
         command = [sys.executable, "-c", code, verb, rows_file, "--json"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)

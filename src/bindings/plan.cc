@@ -123,6 +123,7 @@ void RegisterPlan(nb::module_& m) {
         nb::arg("num_threads"), nb::arg("progress").none(),
         "The index of all files: kept ones, and for the others one built now.");
   m.def("load_index", &LoadIndex, nb::arg("dataset"), nb::arg("folder"),
+        nb::sig("def load_index(dataset: Dataset, folder: str) -> Index | None"),
         "The index of all files if it is kept, else None.");
 }
 

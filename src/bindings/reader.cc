@@ -286,8 +286,12 @@ void RegisterReader(nb::module_& m) {
           nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
           "Any batch of a plan, of which `lanes` lanes will be read.")
       .def("dict_at", &Reader::DictAt, nb::arg("lane"), nb::arg("number"),
+           nb::sig("def dict_at(self, lane: int, number: int) -> "
+                   "dict[str, list[typing.Any]]"),
            "The batch of that number in that lane, of a reader made by `lanes`.")
-      .def("next_dict", &Reader::NextDict, "The next batch, as a dict of lists.")
+      .def("next_dict", &Reader::NextDict,
+           nb::sig("def next_dict(self) -> dict[str, list[typing.Any]]"),
+           "The next batch, as a dict of lists.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")

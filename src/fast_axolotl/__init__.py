@@ -16,6 +16,7 @@ from fast_axolotl._options import CsvOptions  # noqa: E402
 from fast_axolotl._reader import (  # noqa: E402
     StreamingReader,
     _rust_streaming_reader,
+    build_index,
     count_rows,
     streaming_dataset_reader,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "StreamingReader",
     "__version__",
     "_rust_streaming_reader",
+    "build_index",
     "count_rows",
     "create_rust_streaming_dataset",
     "create_streaming_dataset",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line prints: JSON, tables, and the progress bar.
+"""What the command line prints: JSON and tables.
 
 rich is imported where it is used: that takes longer than reading a small file, and
 ``--json`` needs none of it.
@@ -8,8 +8,7 @@ rich is imported where it is used: that takes longer than reading a small file, 
 from __future__ import annotations
 
 import sys
-import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,10 +20,10 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 JSON_RULE: Final = """\
-With --json, head prints one object a line, schema one object {column: type} and count
-one object {"rows", "files", "seconds"}. What JSON cannot hold becomes a string: bytes as
-base64, dates and times as ISO 8601, durations as PT<seconds>S, decimals and UUIDs as
-their text, and NaN, Infinity and -Infinity as their names.
+With --json, head prints one object a line, schema one object {column: type}, count and
+index one object {"rows", "files", "seconds"}. What JSON cannot hold becomes a string:
+bytes as base64, dates and times as ISO 8601, durations as PT<seconds>S, decimals and
+UUIDs as their text, and NaN, Infinity and -Infinity as their names.
 """
 CELL_CHARS: Final = 400  # a longer cell of a table is cut
 COLUMN_CHARS: Final = 24  # text in a column narrower than this cannot be read
@@ -155,68 +154,3 @@ def _print(table: Table) -> None:
     with console.capture() as printed:
         console.print(table)
     sys.stdout.write(printed.get())
-
-
-# --- progress -------------------------------------------------------------------------
-
-
-class Progress:
-    """A bar on stderr, shown only to a person and only once the work is long.
-
-    It is called with (rows, bytes read, bytes there are).
-    """
-
-    PATIENCE: Final = 0.7  # seconds
-
-    def __init__(self, *, wanted: bool = True) -> None:
-        """Show nothing yet; never, where not ``wanted`` or stderr is no terminal."""
-        self._wanted = wanted and sys.stderr.isatty()
-        self._start = time.monotonic()
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __call__(self, rows: int, bytes_read: int, bytes_total: int) -> None:
-        """Report how far the work is."""
-        seconds = time.monotonic() - self._start
-        if not self._wanted or seconds < self.PATIENCE:
-            return
-        if self._bar is None:
-            self._show()
-        self._bar.update(
-            self._task,
-            completed=bytes_read,
-            total=bytes_total,
-            rows=f"{rows:,} rows",
-            speed=f"{bytes_read / 1e6 / seconds:,.0f} MB/s",
-        )
-
-    def _show(self) -> None:
-        from rich import progress
-        from rich.console import Console
-
-        self._bar = progress.Progress(
-            progress.BarColumn(),
-            progress.DownloadColumn(),
-            progress.TextColumn("{task.fields[rows]}"),
-            progress.TextColumn("{task.fields[speed]}"),
-            progress.TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        )
-        self._task = self._bar.add_task("", total=None, rows="", speed="")
-        self._bar.start()
-
-    def close(self) -> None:
-        """Take the bar away for good, so that what is printed next stands alone."""
-        self._wanted = False
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-    def __enter__(self) -> Self:
-        """Return itself; leaving the block closes it."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close."""
-        self.close()

@@ -33,13 +33,68 @@ class Dataset:
     def count_rows(self) -> tuple[int, bool]:
         """The number of rows, and whether it is exact or an estimate."""
 
-def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[str] | None, types: Sequence[tuple[str, object]], csv_delimiter: str | None, csv_header: bool) -> Dataset:
+def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool) -> Dataset:
     """Looks at the files and samples their columns."""
+
+class Index:
+    """The fragments of all files, with their rows."""
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+
+    @property
+    def fragments(self) -> list[tuple[int, int, int, int]]:
+        """Each fragment: file number, begin, end, rows."""
+
+    @property
+    def from_start(self) -> list[int]:
+        """Files of which any part is reached only from their start."""
+
+class Plan:
+    """Which rows make which batch of an epoch."""
+
+    @staticmethod
+    def make(index: Index, shuffle: bool, seed: int, epoch: int, batch_size: int, lanes: int, window: int) -> Plan:
+        """The plan for an index and options."""
+
+    @property
+    def batches(self) -> int:
+        """The number of batches."""
+
+def index_folder() -> str:
+    """Where indexes are kept."""
+
+def build_index(dataset: Dataset, folder: str, num_threads: int, progress: object | None) -> Index:
+    """The index of all files: kept ones, and for the others one built now."""
+
+def load_index(dataset: Dataset, folder: str) -> Index | None:
+    """The index of all files if it is kept, else None."""
+
+class Share:
+    """One worker of one rank in a run over an epoch."""
+
+    @staticmethod
+    def make(start: int, first: int, last: int, rank: tuple[int, int], worker: tuple[int, int], tail: str) -> Share:
+        """The share of `rank` (rank, world) and `worker` (worker, workers)."""
+
+    @property
+    def rank_batches(self) -> int:
+        """The number of batches that the rank gives, with all its workers."""
+
+    def batch(self, i: int) -> int | None:
+        """The number of this worker's i-th batch, or None behind the last."""
 
 class Reader:
     """One pass over a dataset, decoding ahead."""
 
-    def __init__(self, dataset: Dataset, batch_size: int, num_threads: int, read_ahead_bytes: int, first: int, step: int) -> None: ...
+    @staticmethod
+    def plain(dataset: Dataset, batch_size: int, num_threads: int, read_ahead_bytes: int) -> Reader:
+        """All rows, in the order of the files."""
+
+    @staticmethod
+    def planned(dataset: Dataset, index: Index, plan: Plan, share: Share, given: int, num_threads: int, read_ahead_bytes: int) -> Reader:
+        """A share of a planned epoch, behind `given` batches of it."""
 
     def next_dict(self) -> dict[str, list[Any]]:
         """The next batch, as a dict of lists."""

@@ -8,10 +8,12 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from fast_axolotl import _core, _options, _state, _topology
 from fast_axolotl._iterator import DatasetIterator, Run
+from fast_axolotl._progress import Progress
 from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
 from fast_axolotl._topology import PassCounter, Topology
@@ -30,6 +32,8 @@ Tail = Literal["keep", "drop", "repeat"]
 _WINDOW_BYTES: Final = 32 << 20
 _MIN_WINDOW: Final = 1024
 _MAX_WINDOW: Final = 65536
+# Seconds of indexing before a bar is shown to a person.
+_INDEX_PATIENCE: Final = 2.0
 # Reading less than this from the start, again and again, is not worth a warning.
 _LARGE_FILE: Final = 1 << 20
 
@@ -147,9 +151,17 @@ class StreamingDataset:
 
     def _index(self) -> _core.Index:
         if self._indexed is None or self._indexed[0] != os.getpid():
-            index = _core.build_index(
-                self._open(), _core.index_folder(), self._options.threads(1), None
-            )
+            dataset = self._open()
+            total = dataset.bytes_total
+            # Of many processes that wait for the same index one draws the bar.
+            first = not _topology.in_worker() and os.environ.get("RANK", "0") == "0"
+            with Progress(wanted=first, patience=_INDEX_PATIENCE) as progress:
+                index = _core.build_index(
+                    dataset,
+                    _core.index_folder(),
+                    self._options.threads(1),
+                    lambda done: progress(None, done, total),
+                )
             self._indexed = (os.getpid(), index)
             self._count = (index.rows, True)
         return self._indexed[1]
@@ -293,10 +305,10 @@ class StreamingDataset:
     def _changed(self, **changes: Any) -> StreamingDataset:
         other = copy.copy(self)
         other.__dict__.update(changes)
-        other._opened = self._opened
-        other._indexed = self._indexed
+        other._opened = self._opened  # noqa: SLF001
+        other._indexed = self._indexed  # noqa: SLF001
         # It goes its own way from where this one is.
-        other._passes = self._passes.copy()
+        other._passes = self._passes.copy()  # noqa: SLF001
         return other
 
     def map(self, fn: Callable[[Any], Any]) -> StreamingDataset:
@@ -319,7 +331,7 @@ class StreamingDataset:
         return self._changed(_last=last if self._last is None else min(last, self._last))
 
     def skip(self, n: int) -> StreamingDataset:
-        """Return a dataset without the first ``n`` batches of each epoch, over all ranks."""
+        """Return a dataset without each epoch's first ``n`` batches, over all ranks."""
         first = self._first + _options.integer("n", n, 0, (1 << 62))
         return self._changed(_first=first)
 
@@ -348,7 +360,7 @@ class StreamingDataset:
         """The first file that is large and can only be read from its start."""
         for file in self._index().from_start:
             name = self._options.files[file]
-            if os.path.getsize(name) >= _LARGE_FILE:
+            if Path(name).stat().st_size >= _LARGE_FILE:
                 return name
         return None
 

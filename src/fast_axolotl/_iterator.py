@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from fast_axolotl import _state
 from fast_axolotl._reader import Batch, StreamingReader
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class DatasetIterator(StreamingReader):
         self._finished = False
         self._maps: tuple[Callable[[Batch], Any], ...] = owner._maps  # noqa: SLF001
 
-    def __next__(self) -> Any:
+    def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
         if self._reader is None:
             if self._finished:
                 raise StopIteration

@@ -7,15 +7,14 @@ import atexit
 import weakref
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fast_axolotl import _options
+from fast_axolotl import _core, _options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self
 
-    from fast_axolotl import _core
-    from fast_axolotl._options import Columns, CsvOptions, Options, Schema
+    from fast_axolotl._options import Columns, CsvOptions, Schema
     from fast_axolotl._paths import Paths
 
 # A batch: column name to the list of its values, all of the same length.
@@ -203,7 +202,8 @@ def count_rows(
 ) -> int:
     """Count the rows of data files, exactly.
 
-    Footers tell the number where the format has them; all other files are read.
+    Footers tell the number where the format has them, and so does an index that was built
+    of the files as they are; all other files are read.
 
     Args:
         path: As for :func:`streaming_dataset_reader`, as are all but ``progress``.
@@ -232,6 +232,9 @@ def count_rows(
     rows, exact = dataset.count_rows()
     if exact:
         return rows
+    index = _core.load_index(dataset, _core.index_folder())
+    if index is not None:
+        return index.rows
     reader = options.plain_reader(dataset)
     try:
         while True:
@@ -242,3 +245,46 @@ def count_rows(
         return reader.rows_read
     finally:
         reader.close()
+
+
+def build_index(
+    path: Paths,
+    *,
+    format: str | None = None,
+    csv: CsvOptions | None = None,
+    num_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> int:
+    """Index data files ahead of time, and return their number of rows.
+
+    A dataset that is shuffled, shared between ranks or workers, or resumed needs the
+    index and builds it at its first use. It is kept in the user's cache folder until the
+    files change; Parquet files need none.
+
+    Args:
+        path: As for :func:`streaming_dataset_reader`, as are all but ``progress``.
+        format: The format of all files.
+        csv: How CSV files are written.
+        num_threads: How many files may be indexed at a time.
+        progress: Called now and then with the bytes read from disk and the files' size
+            in bytes. What it raises ends the work and is passed on.
+
+    Raises:
+        OSError: A file that cannot be read, is truncated or corrupt.
+        FileNotFoundError, ValueError, TypeError: As for ``streaming_dataset_reader``.
+    """
+    options = _options.check(
+        path,
+        1,
+        None,
+        num_threads=num_threads,
+        read_ahead_bytes=None,
+        schema=None,
+        format=format,
+        csv=csv,
+    )
+    dataset = options.open()
+    total = dataset.bytes_total
+    tick = None if progress is None else lambda done: progress(done, total)
+    index = _core.build_index(dataset, _core.index_folder(), options.threads(1), tick)
+    return index.rows

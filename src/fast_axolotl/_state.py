@@ -68,14 +68,20 @@ def parse(state: object) -> State:
     ):
         value = state.get(name)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            raise ValueError(f"the state's {name!r} is {value!r}, expected {kind.__name__}")
+            raise ValueError(
+                f"the state's {name!r} is {value!r}, expected {kind.__name__}"
+            )
         values[name] = value
     for name in ("epoch", "batch", "window"):
         if values[name] < 0:
-            raise ValueError(f"the state's {name!r} is {values[name]}, expected 0 or more")
+            raise ValueError(
+                f"the state's {name!r} is {values[name]}, expected 0 or more"
+            )
     for name in ("lanes", "batch_size"):
         if values[name] < 1:
-            raise ValueError(f"the state's {name!r} is {values[name]}, expected 1 or more")
+            raise ValueError(
+                f"the state's {name!r} is {values[name]}, expected 1 or more"
+            )
     return State(**values)
 
 
@@ -88,7 +94,7 @@ def fingerprint(files: Iterable[str]) -> str:
     import hashlib  # takes longer to import than all of this package
 
     names = list(files)
-    folder = os.path.commonpath([os.path.dirname(Path(n).absolute()) for n in names])
+    folder = os.path.commonpath([Path(name).absolute().parent for name in names])
     digest = hashlib.blake2b(digest_size=16)
     for name in names:
         path = Path(name).absolute()

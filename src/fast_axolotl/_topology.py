@@ -102,7 +102,7 @@ def _refuse_accelerate() -> None:
     shared = state_module.PartialState._shared_state  # noqa: SLF001
     if shared and shared.get("num_processes", 1) > 1:
         raise RuntimeError(
-            "accelerate splits data over the ranks itself, so distributed=\"auto\" would "
+            'accelerate splits data over the ranks itself, so distributed="auto" would '
             "split it twice: use ds.to_hf() with accelerator.prepare(), or pass "
             'distributed=(rank, world) (or "off" for all rows on every rank) and do not '
             "prepare the loader"
@@ -127,7 +127,7 @@ def is_spawning() -> bool:
     return mp_context.get_spawning_popen() is not None
 
 
-def _share(numbers: list[int]) -> Any:
+def _share(numbers: list[int]) -> Any:  # noqa: ANN401  (a list, or a tensor)
     """The numbers in memory that workers share, where there is torch to start any."""
     torch = sys.modules.get("torch")
     if torch is None:
@@ -138,9 +138,9 @@ def _share(numbers: list[int]) -> Any:
 class PassCounter:
     """Counts the passes over a dataset, for all processes that read it together.
 
-    Each process counts in a place of its own, so that none waits for another: a DataLoader
-    starts every worker once for each pass. The numbers live in memory that torch shares
-    with workers, where torch is; a dataset without torch has no workers.
+    Each process counts in a place of its own, so that none waits for another: a
+    DataLoader starts every worker once for each pass. The numbers live in memory that
+    torch shares with workers, where torch is; a dataset without torch has no workers.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class PassCounter:
     def copy(self) -> PassCounter:
         """Return a counter of its own that goes on from the same numbers."""
         other = PassCounter()
-        other._shared = _share([int(n) for n in self._shared])  # noqa: SLF001
+        other._shared = _share([int(n) for n in self._shared])
         return other
 
     def _get(self, place: int) -> int:
@@ -195,7 +195,7 @@ class PassCounter:
     def next_epoch_is(self, epoch: int) -> None:
         """Let the next pass of this process, a worker, be ``epoch``.
 
-        All workers of a loader are given the same, so that it does not matter who is last.
+        All workers of a loader are given the same: it does not matter who is last.
         """
         place = _WORKERS + worker_and_workers()[0]
         self._shared[_EPOCH] = epoch - self._get(_MAIN) - self._get(place)

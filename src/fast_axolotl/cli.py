@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``fast-axolotl head | schema | count PATH``.
+"""The command line: ``fast-axolotl head | schema | count | index PATH``.
 
 Output goes to stdout, as a table or, with ``--json``, as JSON; errors and the progress
 bar go to stderr. Exit codes: 0 done (also when the reader of the output left early), 1 an
@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final, cast
 
 from fast_axolotl import (
+    build_index,
     count_rows,
     detect_format,
     get_version,
@@ -24,11 +25,11 @@ from fast_axolotl import (
 )
 from fast_axolotl._cli_output import (
     JSON_RULE,
-    Progress,
     print_rows,
     print_table,
     to_json,
 )
+from fast_axolotl._progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"formats: {', '.join(list_supported_formats())}",
     )
     parser.add_argument("--version", action="version", version=get_version())
-    verbs = parser.add_subparsers(required=True, metavar="head|schema|count")
+    verbs = parser.add_subparsers(required=True, metavar="head|schema|count|index")
     head = _add_verb(verbs, "head", _head, "print the first rows")
     head.add_argument(
         "-n",
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_verb(verbs, "schema", _schema, "print the columns and their types")
     _add_verb(verbs, "count", _count, "count the rows")
+    _add_verb(verbs, "index", _index, "index the rows ahead of a shuffled or sharded run")
     return parser
 
 
@@ -229,7 +231,25 @@ def _count(args: argparse.Namespace) -> None:
         rows = count_rows(
             _path(args), columns=_columns(args), format=args.format, progress=progress
         )
-    seconds = time.perf_counter() - start
+    _print_rows_of_files(args, rows, files, time.perf_counter() - start)
+
+
+def _index(args: argparse.Namespace) -> None:
+    start = time.perf_counter()
+    with _reader(args, args.batch_size) as reader:
+        files = len(reader.files)
+    with Progress() as progress:
+        rows = build_index(
+            _path(args),
+            format=args.format,
+            progress=lambda done, total: progress(None, done, total),
+        )
+    _print_rows_of_files(args, rows, files, time.perf_counter() - start)
+
+
+def _print_rows_of_files(
+    args: argparse.Namespace, rows: int, files: int, seconds: float
+) -> None:
     if args.json:
         print(to_json({"rows": rows, "files": files, "seconds": round(seconds, 6)}))
         return
