@@ -35,9 +35,8 @@ class PauseCollector {
 // Whether a row of the piece has the key, as far as that is known to differ.
 bool HasRowWith(const Piece& piece, const std::string& name) {
   const int index = PresenceIndex(*piece.rows->schema(), name);
-  return index < 0 ||
-         static_cast<const arrow::BooleanArray&>(*piece.rows->column(index)).true_count() >
-             0;
+  return index < 0 || static_cast<const arrow::BooleanArray&>(*piece.rows->column(index))
+                              .true_count() > 0;
 }
 
 std::vector<std::string> KeysOf(const Dataset& dataset, const Batch& batch) {

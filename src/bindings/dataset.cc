@@ -55,11 +55,12 @@ std::shared_ptr<arrow::Schema> SchemaOf(
   return arrow::schema(std::move(fields));
 }
 
-std::shared_ptr<Dataset> Open(
-    const std::vector<nb::bytes>& paths, const std::optional<std::string>& format,
-    const std::optional<std::vector<nb::bytes>>& columns,
-    const std::vector<std::tuple<nb::bytes, nb::object>>& types,
-    const std::optional<std::string>& csv_delimiter, bool csv_header) {
+std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
+                              const std::optional<std::string>& format,
+                              const std::optional<std::vector<nb::bytes>>& columns,
+                              const std::vector<std::tuple<nb::bytes, nb::object>>& types,
+                              const std::optional<std::string>& csv_delimiter,
+                              bool csv_header) {
   ReadOptions options;
   if (columns) {
     options.columns.emplace();

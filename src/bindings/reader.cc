@@ -122,7 +122,8 @@ class Reader {
   int64_t bytes_read() const { return bytes_read_->load(std::memory_order_relaxed); }
 
  private:
-  using NextBatch = std::function<Result<std::optional<Batch>>(std::chrono::milliseconds)>;
+  using NextBatch =
+      std::function<Result<std::optional<Batch>>(std::chrono::milliseconds)>;
 
   ReadOptions Counted() const {
     ReadOptions options = dataset_->options();
@@ -228,8 +229,9 @@ ScanOptions Ahead(int num_threads, int64_t read_ahead_bytes) {
   return {num_threads, read_ahead_bytes};
 }
 
-Share ShareOf(int64_t start, int64_t first, int64_t last, std::pair<int64_t, int64_t> rank,
-              std::pair<int64_t, int64_t> worker, const std::string& tail) {
+Share ShareOf(int64_t start, int64_t first, int64_t last,
+              std::pair<int64_t, int64_t> rank, std::pair<int64_t, int64_t> worker,
+              const std::string& tail) {
   Share share;
   share.start = start;
   share.first = first;
@@ -279,8 +281,8 @@ void RegisterReader(nb::module_& m) {
           [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
              std::shared_ptr<Plan> plan, int64_t lanes, int num_threads,
              int64_t read_ahead_bytes) {
-            return new Reader(std::move(dataset), std::move(index), std::move(plan), lanes,
-                              Ahead(num_threads, read_ahead_bytes));
+            return new Reader(std::move(dataset), std::move(index), std::move(plan),
+                              lanes, Ahead(num_threads, read_ahead_bytes));
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
           nb::arg("num_threads"), nb::arg("read_ahead_bytes"),

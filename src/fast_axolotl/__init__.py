@@ -23,7 +23,11 @@ from fast_axolotl._reader import (  # noqa: E402
 from fast_axolotl._state import merge_states  # noqa: E402
 
 if TYPE_CHECKING:
-    from fast_axolotl._dataset import StreamingDataset, Tail
+    from collections.abc import Sequence
+
+    from fast_axolotl._dataset import StreamingDataset
+    from fast_axolotl._epochs import Tail
+    from fast_axolotl._mix import MixedDataset, Stop
     from fast_axolotl._options import Columns, Schema
     from fast_axolotl._paths import Paths
     from fast_axolotl._topology import Distributed
@@ -34,6 +38,7 @@ __version__ = _core.version()
 
 __all__ = [
     "CsvOptions",
+    "MixedDataset",
     "RustStreamingDataset",
     "StreamingDataset",
     "StreamingReader",
@@ -48,6 +53,7 @@ __all__ = [
     "is_available",
     "list_supported_formats",
     "merge_states",
+    "mix",
     "streaming_dataset_reader",
 ]
 
@@ -57,11 +63,16 @@ if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
     def __getattr__(name: str) -> object:
         # The dataset class derives from torch's, and importing torch takes seconds.
         if name in {"RustStreamingDataset", "StreamingDataset"}:
-            from fast_axolotl import _dataset
+            from fast_axolotl import _dataset, _epochs
 
-            made = _dataset.torch_class()
+            made = _epochs.with_torch(_dataset.StreamingDataset, "RustStreamingDataset")
             globals().update(RustStreamingDataset=made, StreamingDataset=made)
             return made
+        if name == "MixedDataset":
+            from fast_axolotl import _epochs, _mix
+
+            globals()[name] = _epochs.with_torch(_mix.MixedDataset, name)
+            return globals()[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -108,6 +119,52 @@ def create_streaming_dataset(
 
 
 create_rust_streaming_dataset = create_streaming_dataset
+
+
+def mix(
+    datasets: Sequence[StreamingDataset],
+    weights: Sequence[float] | None = None,
+    *,
+    seed: int = 0,
+    stop: Stop = "first",
+    num_lanes: int | None = None,
+    tail: Tail | None = None,
+    distributed: Distributed = "auto",
+) -> MixedDataset:
+    """Mix the batches of several datasets, each batch from one of them.
+
+    Which dataset gives batch *j* is a pure function of the weights, the seed, the lanes
+    and *j*: states, ranks and workers are as with a single dataset. Batches have the
+    columns of all datasets, ``None`` where their own has no such column. Each dataset
+    keeps its order, its batch size and its ``map``; its own ranks do not count here.
+
+    Args:
+        datasets: What to mix; without ``take`` and ``skip``, which come after.
+        weights: How many batches of each dataset, in proportion, in steps of 1/1024;
+            ``None`` means as many of each.
+        seed: The seed of the order in which the datasets take turns.
+        stop: ``"first"`` ends an epoch where the first dataset has no batch left;
+            ``"all"`` when all have been given, the others starting again meanwhile.
+        num_lanes: As for ``StreamingDataset``, as are the others.
+        tail: What happens where the batches do not divide by the ranks.
+        distributed: Who the ranks are.
+
+    Raises:
+        ValueError: No dataset, weights that are not positive, or one that is cut by
+            ``take`` or ``skip``.
+        TypeError: An argument of a wrong type.
+    """
+    from fast_axolotl import MixedDataset
+
+    return MixedDataset(
+        datasets,
+        weights,
+        seed=seed,
+        stop=stop,
+        num_lanes=num_lanes,
+        tail=tail,
+        distributed=distributed,
+    )
 
 
 def get_version() -> str:

@@ -62,6 +62,25 @@ class Plan:
     def batches(self) -> int:
         """The number of batches."""
 
+    def lane_batches(self, lane: int) -> int:
+        """The number of batches of a lane."""
+
+class Mix:
+    """Which source gives which batch of a mixture."""
+
+    def __init__(self, quotas: Sequence[int], seed: int, epoch: int) -> None: ...
+
+    def at(self, lane: int, number: int) -> tuple[int, int]:
+        """
+        Source and number in its lane of what comes as the lane's number-th batch.
+        """
+
+    def batches(self, lane_batches: Sequence[Sequence[int]], all: bool) -> int:
+        """The batches of an epoch, by the sources' batches in each lane."""
+
+def mix_quotas(weights: Sequence[float]) -> list[int]:
+    """Weights in parts of a block."""
+
 def index_folder() -> str:
     """Where indexes are kept."""
 
@@ -95,6 +114,13 @@ class Reader:
     @staticmethod
     def planned(dataset: Dataset, index: Index, plan: Plan, share: Share, given: int, num_threads: int, read_ahead_bytes: int) -> Reader:
         """A share of a planned epoch, behind `given` batches of it."""
+
+    @staticmethod
+    def lanes(dataset: Dataset, index: Index, plan: Plan, lanes: int, num_threads: int, read_ahead_bytes: int) -> Reader:
+        """Any batch of a plan, of which `lanes` lanes will be read."""
+
+    def dict_at(self, lane: int, number: int) -> dict[str, list[Any]]:
+        """The batch of that number in that lane, of a reader made by `lanes`."""
 
     def next_dict(self) -> dict[str, list[Any]]:
         """The next batch, as a dict of lists."""

@@ -3,29 +3,24 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from fast_axolotl import _core, _options, _state, _topology
-from fast_axolotl._iterator import DatasetIterator, Run
+from fast_axolotl._epochs import EpochDataset, Tail
+from fast_axolotl._iterator import Run
 from fast_axolotl._progress import Progress
-from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
-from fast_axolotl._topology import PassCounter, Topology
+from fast_axolotl._topology import Topology
 
 if TYPE_CHECKING:
-    from torch.utils.data import DataLoader
+    from typing import Self
 
     from fast_axolotl._options import Columns, CsvOptions, Schema
     from fast_axolotl._paths import Paths
     from fast_axolotl._topology import Distributed
-
-Tail = Literal["keep", "drop", "repeat"]
 
 # A window of about this much data on disk, within these bounds: enough rows to mix many
 # fragments, few enough to be held decoded.
@@ -38,12 +33,7 @@ _INDEX_PATIENCE: Final = 2.0
 _LARGE_FILE: Final = 1 << 20
 
 
-def _identity(batch: Batch) -> Batch:
-    """A collate function that leaves the batch alone."""
-    return batch
-
-
-class StreamingDataset:
+class StreamingDataset(EpochDataset):
     """The batches of data files, as a dataset to iterate again and again.
 
     Where torch is installed this is a ``torch.utils.data.IterableDataset``: give it to
@@ -100,7 +90,9 @@ class StreamingDataset:
         format: str | None = None,
         csv: CsvOptions | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(
+            seed=seed, num_lanes=num_lanes, tail=tail, distributed=distributed
+        )
         self._options = _options.check(
             path,
             batch_size,
@@ -112,36 +104,14 @@ class StreamingDataset:
             csv=csv,
         )
         self._shuffle = _options.boolean("shuffle", shuffle)
-        self._seed = _options.integer("seed", seed, 0, (1 << 64) - 1)
-        self._lanes = _options.optional_positive("num_lanes", num_lanes)
         self._window = _options.optional_positive("shuffle_window", shuffle_window)
-        if tail not in {None, "keep", "drop", "repeat"}:
-            raise ValueError(
-                f'tail must be None, "keep", "drop" or "repeat", not {tail!r}'
-            )
-        self._tail = tail
-        self._distributed = _topology.check(distributed)
-        # The part of each epoch that counts, in batches.
-        self._first = 0
-        self._last: int | None = None
-        self._maps: tuple[Callable[[Any], Any], ...] = ()
-        self._passes = PassCounter()
-        # The loaded state, and when it was loaded: it is the start of one pass.
-        self._loaded: tuple[int, State] | None = None
-        self._worker_loaded: Run | None = None
         self._warned = False
-        self._current: DatasetIterator | None = None
-        self._forget_live()
+        self._opened: tuple[int, _core.Dataset] | None = None
+        self._indexed: tuple[int, _core.Index] | None = None
+        self._count: tuple[int, bool] | None = None
         self._open()
 
     # --- what is live, and does not travel ---------------------------------------------
-
-    def _forget_live(self) -> None:
-        self._opened: tuple[int, _core.Dataset] | None = None
-        self._indexed: tuple[int, _core.Index] | None = None
-        self._fingerprint: str | None = None
-        self._count: tuple[int, bool] | None = None
-        self._current = None
 
     def _open(self) -> _core.Dataset:
         # A fork copies locks in whatever state they are: the child looks for itself.
@@ -167,57 +137,34 @@ class StreamingDataset:
         return self._indexed[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**self.__dict__}
-        for live in ("_opened", "_indexed", "_current"):
-            state[live] = None
-        if _topology.is_spawning() and not isinstance(self._distributed, (str, tuple)):
-            # A process group stays behind, what it says goes along.
-            state["_distributed"] = _topology.rank_and_world(self._distributed)
-        elif _topology.is_spawning() and self._distributed == "auto":
-            state["_distributed"] = _topology.rank_and_world("auto")
-        return state
+        return {**super().__getstate__(), "_opened": None, "_indexed": None}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+    def _changed(self, **changes: Any) -> Self:
+        other = super()._changed(**changes)
+        other._opened = self._opened  # noqa: SLF001
+        other._indexed = self._indexed  # noqa: SLF001
+        return other
 
-    # --- iterating ---------------------------------------------------------------------
+    # --- the order of an epoch ----------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Start a new pass: an iterator of ``dict[str, list]``.
+    def _make_fingerprint(self) -> str:
+        return _state.fingerprint(self._options.files)
 
-        Every pass is an epoch of its own: the first is epoch 0, unless
-        :meth:`set_epoch` or a loaded state say otherwise. In a DataLoader's worker it
-        gives this worker's share of the batches.
-        """
-        return self._iterate()
+    def _epoch_batches(self, lanes: int) -> int:  # noqa: ARG002  (any number of lanes)
+        return -(-self._index().rows // self.batch_size)
 
-    def _iterate(self) -> DatasetIterator:
-        topology = self._topology()
-        number = self._passes.start()
-        run = self._run_of_pass(topology, number)
-        if self._worker_loaded is not None:
-            run, self._worker_loaded = self._worker_loaded, None
-        self._current = DatasetIterator(self, run)
-        return self._current
-
-    def _topology(self) -> Topology:
-        return Topology(
-            *_topology.rank_and_world(self._distributed), *_topology.worker_and_workers()
+    def _plan(self, run: Run, state: State) -> _core.Plan:
+        return _core.Plan.make(
+            self._index(),
+            self._shuffle,
+            self._seed,
+            run.epoch,
+            self.batch_size,
+            state.lanes,
+            max(state.window, 1),
         )
 
-    def _run_of_pass(self, topology: Topology, number: int) -> Run:
-        epoch = self._passes.first_epoch + number
-        start = self._first
-        if (
-            number == 0
-            and self._loaded is not None
-            and self._loaded[0] == self._passes.generation
-        ):
-            start = max(start, self._loaded[1].batch)
-        return Run(topology, epoch, start)
-
     def _start(self, run: Run) -> tuple[_core.Reader, int | None]:
-        """Return a reader for a run, and how many batches of it count."""
         topology = run.topology
         state = self._state(run)
         plain = (
@@ -229,15 +176,7 @@ class StreamingDataset:
         if plain:
             return self._options.plain_reader(self._open()), self._last
         self._warn_from_start(state)
-        plan = _core.Plan.make(
-            self._index(),
-            state.shuffle,
-            state.seed,
-            run.epoch,
-            state.batch_size,
-            state.lanes,
-            max(state.window, 1),
-        )
+        plan = self._plan(run, state)
         reader = _core.Reader.planned(
             self._open(),
             self._index(),
@@ -248,107 +187,6 @@ class StreamingDataset:
             self._options.read_ahead_bytes,
         )
         return reader, None
-
-    def _share(self, run: Run, batches: int) -> _core.Share:
-        topology = run.topology
-        last = batches if self._last is None else min(self._last, batches)
-        first = min(self._first, last)
-        return _core.Share.make(
-            min(run.start, last),
-            first,
-            last,
-            (topology.rank, topology.world),
-            (topology.worker, topology.workers),
-            self._tail or ("keep" if topology.world == 1 else "repeat"),
-        )
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Iterate over the rows, in the same order: one ``dict`` a row."""
-        with self._iterate() as iterator:
-            done = 0
-            for batch in iterator:
-                names = list(batch)
-                if names:
-                    for values in zip(*batch.values(), strict=True):
-                        yield dict(zip(names, values, strict=True))
-                else:
-                    # Rows without any column have no list to count them by.
-                    yield from ({} for _ in range(iterator.rows_read - done))
-                done = iterator.rows_read
-
-    def loader(self, **kwargs: Any) -> DataLoader[Batch]:
-        """Return a ``torch.utils.data.DataLoader`` over the batches.
-
-        Its ``batch_size`` is ``None``, because this dataset batches itself, and its
-        ``collate_fn`` leaves batches alone: torch's own looks at every single value.
-
-        Args:
-            **kwargs: Other arguments of the DataLoader, such as ``num_workers``.
-
-        Raises:
-            ImportError: torch is not installed.
-            TypeError: ``batch_size`` is among the arguments.
-        """
-        if kwargs.get("batch_size") is not None:
-            raise TypeError(
-                "loader() takes no batch_size: it is that of the dataset, "
-                f"{self._options.batch_size}"
-            )
-        from torch.utils.data import DataLoader
-
-        kwargs.setdefault("collate_fn", _identity)
-        kwargs["batch_size"] = None
-        return DataLoader(cast("Any", self), **kwargs)
-
-    # --- variations --------------------------------------------------------------------
-
-    def _changed(self, **changes: Any) -> StreamingDataset:
-        other = copy.copy(self)
-        other.__dict__.update(changes)
-        other._opened = self._opened  # noqa: SLF001
-        other._indexed = self._indexed  # noqa: SLF001
-        # It goes its own way from where this one is.
-        other._passes = self._passes.copy()  # noqa: SLF001
-        return other
-
-    def map(self, fn: Callable[[Any], Any]) -> StreamingDataset:
-        """Return a dataset whose batches are ``fn(batch)``, made when they are given.
-
-        Args:
-            fn: Takes a batch, and returns what is given instead of it. To be used with
-                workers that are spawned it must be picklable.
-
-        Raises:
-            TypeError: ``fn`` cannot be called.
-        """
-        if not callable(fn):
-            raise TypeError(f"map() needs a function, not {type(fn).__name__}")
-        return self._changed(_maps=(*self._maps, fn))
-
-    def take(self, n: int) -> StreamingDataset:
-        """Return a dataset of the first ``n`` batches of each epoch, over all ranks."""
-        last = self._first + _options.integer("n", n, 0, (1 << 62))
-        return self._changed(_last=last if self._last is None else min(last, self._last))
-
-    def skip(self, n: int) -> StreamingDataset:
-        """Return a dataset without each epoch's first ``n`` batches, over all ranks."""
-        first = self._first + _options.integer("n", n, 0, (1 << 62))
-        return self._changed(_first=first)
-
-    # --- epochs and states -------------------------------------------------------------
-
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be epoch ``epoch``; those after it count on from there.
-
-        A loaded state stays as it is if it belongs to that epoch. Workers that are kept
-        from pass to pass hear of it, too.
-
-        Args:
-            epoch: The epoch, from 0.
-        """
-        number = _options.integer("epoch", epoch, 0, (1 << 62))
-        if number != self._passes.first_epoch + self._passes.passes:
-            self._passes.set(number)
 
     def _default_lanes(self, topology: Topology) -> int:
         own = topology.world * topology.workers
@@ -388,118 +226,6 @@ class StreamingDataset:
         window = int(_WINDOW_BYTES / max(bytes_of_row, 1))
         return max(_MIN_WINDOW, min(window, _MAX_WINDOW))
 
-    def _state(self, run: Run) -> State:
-        """The state at the start of a run."""
-        if self._fingerprint is None:
-            self._fingerprint = _state.fingerprint(self._options.files)
-        kept = self._loaded[1] if self._loaded is not None else None
-        return State(
-            fingerprint=self._fingerprint,
-            epoch=run.epoch,
-            batch=run.start,
-            lanes=kept.lanes if kept else self._default_lanes(run.topology),
-            batch_size=self._options.batch_size,
-            shuffle=self._shuffle,
-            seed=self._seed,
-            window=kept.window if kept else self._default_window(),
-        )
-
-    def _next_epoch(self, state: State) -> State:
-        return replace(state, epoch=state.epoch + 1, batch=self._first)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the state as of the batches given so far: a small dict of plain values.
-
-        It can be kept as JSON, and loaded under any number of ranks and workers. After
-        the last batch of an epoch it is the start of the next one.
-
-        Raises:
-            RuntimeError: DataLoader workers read the data, so this process does not know
-                which batches have been used.
-        """
-        if self._current is not None:
-            return self._current.state_dict()
-        if not _topology.in_worker() and self._passes.workers:
-            raise RuntimeError(
-                "DataLoader workers read this dataset, and how far the training loop got "
-                "is known only there: use torchdata's StatefulDataLoader and its "
-                "state_dict(), or ds.state_at(batches_consumed), or num_workers=0"
-            )
-        run = self._run_of_pass(self._topology(), self._passes.passes)
-        return self._state(run).to_dict()
-
-    def state_at(self, batches_consumed: int) -> dict[str, Any]:
-        """Return the state after so many batches of the current pass on this rank.
-
-        Args:
-            batches_consumed: Batches that this rank used since the pass began, or since
-                it was resumed.
-        """
-        consumed = _options.integer("batches_consumed", batches_consumed, 0, 1 << 62)
-        topology = replace(self._topology(), workers=max(self._passes.workers, 1))
-        run = self._run_of_pass(topology, max(self._passes.passes - 1, 0))
-        state = self._state(run)
-        plan_batches = -(-self._index().rows // self._options.batch_size)
-        if consumed >= self._share(run, plan_batches).rank_batches:
-            return self._next_epoch(state).to_dict()
-        return replace(state, batch=run.start + topology.world * consumed).to_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Let the next pass go on from a state; the epochs after it follow.
-
-        Args:
-            state: A state of this data, read with the same options of order; the ranks
-                and workers may be others than when it was saved.
-
-        Raises:
-            ValueError: The files or the options of order are others, or the state is of
-                an unknown version.
-            TypeError: Not a dict.
-        """
-        topology = self._topology()
-        run = self._resumed(topology, state)
-        if _topology.in_worker():
-            self._passes.next_epoch_is(run.epoch)
-            self._worker_loaded = run
-        else:
-            self._passes.set(run.epoch)
-            loaded = self._loaded[1] if self._loaded else _state.parse(state)
-            self._loaded = (self._passes.generation, loaded)
-            self._current = None
-
-    def _resumed(self, topology: Topology, state: Mapping[str, Any]) -> Run:
-        """Check a state and return the run that goes on from it."""
-        found = _state.parse(state)
-        given = 0
-        if "given" in state:
-            mine = (topology.rank, topology.world, topology.worker, topology.workers)
-            its = tuple(state.get(k) for k in ("rank", "world", "worker", "workers"))
-            if mine != its:
-                raise ValueError(
-                    "this is the state of one DataLoader worker (rank, world, worker, "
-                    f"workers) = {its}, and this is {mine}: join the states of all "
-                    "workers with merge_states()"
-                )
-            given = _options.integer("given", state["given"], 0, 1 << 62)
-        if self._fingerprint is None:
-            self._fingerprint = _state.fingerprint(self._options.files)
-        for name, mine_value, its_value in (
-            ("files (names, sizes or content)", self._fingerprint, found.fingerprint),
-            ("batch_size", self._options.batch_size, found.batch_size),
-            ("shuffle", self._shuffle, found.shuffle),
-            ("seed", self._seed, found.seed),
-        ):
-            if mine_value != its_value:
-                raise ValueError(
-                    f"the state was saved with other {name}: {its_value!r} there, "
-                    f"{mine_value!r} here"
-                )
-        if self._shuffle and found.window < 1:
-            raise ValueError("the state's 'window' is 0, but the order is shuffled")
-        # Lanes and window are those of the first start from now on.
-        self._loaded = (-1 if self._loaded is None else self._loaded[0], found)
-        return Run(topology, found.epoch, max(found.batch, self._first), given)
-
     # --- what there is -----------------------------------------------------------------
 
     def _counted(self) -> tuple[int, bool]:
@@ -534,7 +260,7 @@ class StreamingDataset:
 
         It is an estimate unless :attr:`len_is_exact`.
         """
-        batches = -(-self.num_rows // self._options.batch_size)
+        batches = -(-self.num_rows // self.batch_size)
         rank, world = _topology.rank_and_world(self._distributed)
         run = Run(Topology(rank, world), 0, self._first)
         return self._share(run, batches).rank_batches
@@ -545,23 +271,6 @@ class StreamingDataset:
         return self._options.batch_size
 
     @property
-    def columns(self) -> list[str]:
-        """The columns of the batches, in their order, as far as a sample tells.
-
-        A batch of JSON rows may have further keys, behind these.
-        """
-        return [name for name, _ in self._open().schema]
-
-    @property
-    def schema(self) -> dict[str, str]:
-        """The columns' types by name, such as ``"list<int64>"``.
-
-        ``"json"`` is a column of values of no one simple type; each is what
-        ``json.loads`` gives.
-        """
-        return dict(self._open().schema)
-
-    @property
     def files(self) -> list[str]:
         """The files, in the order of reading."""
         return list(self._options.files)
@@ -570,24 +279,3 @@ class StreamingDataset:
         files = self._options.files
         shown = repr(files[0]) if len(files) == 1 else f"{len(files)} files"
         return f"{type(self).__name__}({shown}, batch_size={self.batch_size})"
-
-
-def torch_class() -> type[StreamingDataset]:
-    """Return the dataset class, made a torch ``IterableDataset`` where torch is there.
-
-    Importing torch takes seconds, so it waits until the class is first asked for.
-    """
-    bases: tuple[type, ...] = (StreamingDataset,)
-    try:
-        from torch.utils.data import IterableDataset
-    except ImportError:
-        pass
-    else:
-        bases = (StreamingDataset, IterableDataset)
-    name = "RustStreamingDataset"
-    members = {
-        "__doc__": StreamingDataset.__doc__,
-        "__module__": "fast_axolotl",
-        "__qualname__": name,
-    }
-    return cast("type[StreamingDataset]", type(name, bases, members))

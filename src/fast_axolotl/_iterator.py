@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fast_axolotl._reader import Batch, StreamingReader
 
 if TYPE_CHECKING:
-    from fast_axolotl._dataset import StreamingDataset
+    from fast_axolotl._epochs import EpochDataset
     from fast_axolotl._topology import Topology
 
 
@@ -31,8 +31,8 @@ class DatasetIterator(StreamingReader):
     It reads from its first batch on, so that a state can be loaded before.
     """
 
-    def __init__(self, owner: StreamingDataset, run: Run) -> None:
-        super().__init__(owner._options.files, owner._open())  # noqa: SLF001
+    def __init__(self, owner: EpochDataset, run: Run) -> None:
+        super().__init__(owner.files, owner._open())  # noqa: SLF001
         self._owner = owner
         self._run = run
         self._given = run.given

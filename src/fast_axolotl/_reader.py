@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._options import Columns, CsvOptions, Schema
     from fast_axolotl._paths import Paths
 
@@ -46,8 +47,8 @@ class StreamingReader:
     def __init__(
         self,
         files: Sequence[str],
-        dataset: _core.Dataset,
-        reader: _core.Reader | None = None,
+        dataset: Described,
+        reader: BatchSource | None = None,
     ) -> None:
         self._files = files
         self._dataset = dataset

@@ -15,12 +15,12 @@ namespace fast_axolotl {
 
 /// A place inside compressed data from which it can be decompressed.
 struct RestartPoint {
-  int64_t in = 0;        // compressed bytes before it
-  int bits = 0;          // of the byte before `in` that are still to be read, 0 to 7
-  int64_t out = 0;       // decompressed bytes before it
-  uint32_t crc = 0;      // of the gzip member so far, and
-  uint32_t member = 0;   // its decompressed length so far, modulo 2^32
-  std::string window;    // what matches may refer to: up to 32 KiB before `out`
+  int64_t in = 0;       // compressed bytes before it
+  int bits = 0;         // of the byte before `in` that are still to be read, 0 to 7
+  int64_t out = 0;      // decompressed bytes before it
+  uint32_t crc = 0;     // of the gzip member so far, and
+  uint32_t member = 0;  // its decompressed length so far, modulo 2^32
+  std::string window;   // what matches may refer to: up to 32 KiB before `out`
 };
 
 /// A compression that a whole file may be wrapped in.

@@ -32,8 +32,8 @@ std::shared_ptr<arrow::io::InputStream> MakeDecodedStream(
     std::shared_ptr<arrow::io::InputStream> raw, Decoder decoder, std::string codec,
     std::string path);
 
-/// The compressed bytes that a stream made by MakeDecodedStream has decoded so far; -1 for
-/// any other stream.
+/// The compressed bytes that a stream made by MakeDecodedStream has decoded so far; -1
+/// for any other stream.
 int64_t CompressedPosition(const arrow::io::InputStream& stream);
 
 }  // namespace fast_axolotl

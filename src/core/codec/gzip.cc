@@ -3,9 +3,9 @@
 // gzip (RFC 1952): one or more members, each with its CRC-32 and length, through ISA-L.
 // Zero bytes after the last member are padding, as gzip itself takes them.
 //
-// A restart point is a border of two deflate blocks, with the 32 KiB before it that matches
-// may refer to. Only zlib stops at those borders, so it does the recording; ISA-L, which is
-// several times as fast, does the reading.
+// A restart point is a border of two deflate blocks, with the 32 KiB before it that
+// matches may refer to. Only zlib stops at those borders, so it does the recording;
+// ISA-L, which is several times as fast, does the reading.
 
 #include <isa-l/igzip_lib.h>
 #include <zlib.h>
@@ -57,8 +57,7 @@ class GzipDecoder {
     state_.crc = point.crc;
     state_.total_out = point.member;
     window_.assign(point.window.begin(), point.window.end());
-    isal_inflate_set_dict(&state_, window_.data(),
-                          static_cast<uint32_t>(window_.size()));
+    isal_inflate_set_dict(&state_, window_.data(), static_cast<uint32_t>(window_.size()));
   }
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {

@@ -21,8 +21,7 @@ class Slice : public arrow::io::InputStream {
   Result<int64_t> Tell() const override { return position_; }
 
   Result<int64_t> Read(int64_t nbytes, void* out) override {
-    ARROW_ASSIGN_OR_RAISE(const int64_t got,
-                          stream_->Read(std::min(nbytes, left_), out));
+    ARROW_ASSIGN_OR_RAISE(const int64_t got, stream_->Read(std::min(nbytes, left_), out));
     left_ -= got;
     position_ += got;
     return got;
@@ -47,8 +46,8 @@ Result<std::shared_ptr<arrow::io::InputStream>> SliceStream(
   constexpr int64_t kBlock = int64_t{256} << 10;
   ARROW_ASSIGN_OR_RAISE(auto block, arrow::AllocateBuffer(std::min(skip, kBlock)));
   while (skip > 0) {
-    ARROW_ASSIGN_OR_RAISE(const int64_t got, stream->Read(std::min(skip, kBlock),
-                                                          block->mutable_data()));
+    ARROW_ASSIGN_OR_RAISE(const int64_t got,
+                          stream->Read(std::min(skip, kBlock), block->mutable_data()));
     if (got == 0) break;
     skip -= got;
   }

@@ -10,8 +10,8 @@ namespace fast_axolotl {
 /// Whether `text` ends with `suffix`, which is lower-case ASCII, in any letter case.
 bool EndsWithIgnoreCase(std::string_view text, std::string_view suffix);
 
-/// How many lines end in `text`: at a newline; or, second, also at a carriage return that no
-/// newline follows.
+/// How many lines end in `text`: at a newline; or, second, also at a carriage return that
+/// no newline follows.
 int64_t CountNewlines(std::string_view text);
 int64_t CountLineEnds(std::string_view text);
 

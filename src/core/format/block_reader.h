@@ -16,8 +16,8 @@
 
 namespace fast_axolotl {
 
-/// How the rows of a text are told apart: they are lines (or, in CSV, what its quotes make
-/// of them), the elements of a JSON array, or one JSON object.
+/// How the rows of a text are told apart: they are lines (or, in CSV, what its quotes
+/// make of them), the elements of a JSON array, or one JSON object.
 enum class Framing : uint8_t { kLines, kArray, kObject };
 
 /// Whole rows of a text format. `kPadding` readable zero bytes follow the text, and the
@@ -28,9 +28,9 @@ struct Block {
   std::shared_ptr<arrow::ResizableBuffer> buffer;
   char* begin = nullptr;
   int64_t size = 0;
-  int64_t offset = 0;              // of `begin` in the (decompressed) file, in bytes
-  int64_t line = 0;                // lines before `begin`
-  int64_t row = 0;                 // rows before `begin`, where the splitter frames them
+  int64_t offset = 0;  // of `begin` in the (decompressed) file, in bytes
+  int64_t line = 0;    // lines before `begin`
+  int64_t row = 0;     // rows before `begin`, where the splitter frames them
   Framing framing = Framing::kLines;
   std::vector<uint32_t> row_ends;  // a row ends there, the next begins one byte on;
                                    // lines are not counted here
@@ -99,7 +99,7 @@ class BlockReader {
   int64_t line_;
   int64_t row_;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
-  bool started_;  // the byte order mark is behind
+  bool started_;                  // the byte order mark is behind
   bool ended_ = false;
   Status fault_;
 };

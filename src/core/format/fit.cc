@@ -107,8 +107,7 @@ bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing t
   };
   if (typing == Typing::kSpelling || from.id() == arrow::Type::NA) return true;
   if ((from.id() == arrow::Type::BOOL) != (to.id() == arrow::Type::BOOL)) return false;
-  return is_text(from) == is_text(to) ||
-         (is_text(from) && arrow::is_temporal(to.id()));
+  return is_text(from) == is_text(to) || (is_text(from) && arrow::is_temporal(to.id()));
 }
 
 }  // namespace

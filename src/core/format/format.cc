@@ -21,10 +21,9 @@ const Format* FindFormat(std::string_view name) {
 Fragment FileIndex::Narrow(const Fragment& fragment, int64_t begin, int64_t end) const {
   if (parts.empty()) return fragment;
   const auto holding = [&](int64_t row) {
-    return std::upper_bound(parts.begin(), parts.end(), row,
-                            [](int64_t at, const Fragment& part) {
-                              return at < part.row;
-                            }) -
+    return std::upper_bound(
+               parts.begin(), parts.end(), row,
+               [](int64_t at, const Fragment& part) { return at < part.row; }) -
            1;
   };
   const auto first = holding(fragment.row + begin);

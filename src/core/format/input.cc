@@ -180,8 +180,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
       [](int64_t at, const RestartPoint& point) { return at < point.out; });
   const RestartPoint start = after == points.begin() ? RestartPoint{} : *(after - 1);
   ARROW_RETURN_NOT_OK(raw->Seek(start.in - (start.bits > 0 ? 1 : 0)));
-  ARROW_ASSIGN_OR_RAISE(auto decoded,
-                        codec->open_at(std::move(raw), file.path, start));
+  ARROW_ASSIGN_OR_RAISE(auto decoded, codec->open_at(std::move(raw), file.path, start));
   return SliceStream(std::move(decoded), begin - start.out, end - begin);
 }
 

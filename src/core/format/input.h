@@ -35,8 +35,8 @@ struct Input {
       std::shared_ptr<ByteCounter> counter, const std::vector<RestartPoint>& points,
       int64_t begin, int64_t end) const;
 
-  /// The decompressed file with random access. Behind a codec that is a temporary file, made at the
-  /// first call and kept as long as this input or a copy of it.
+  /// The decompressed file with random access. Behind a codec that is a temporary file,
+  /// made at the first call and kept as long as this input or a copy of it.
   Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenRandomAccess(
       std::shared_ptr<ByteCounter> counter) const;
 

@@ -37,7 +37,8 @@ bool IsJsonField(const arrow::Field& field) {
 
 std::shared_ptr<arrow::Field> PresenceField(const std::string& name) {
   static const auto kMetadata = arrow::key_value_metadata({kPresenceKey}, {"row"});
-  return arrow::field(PresenceName(name), arrow::boolean(), /*nullable=*/false, kMetadata);
+  return arrow::field(PresenceName(name), arrow::boolean(), /*nullable=*/false,
+                      kMetadata);
 }
 
 bool IsPresenceField(const arrow::Field& field) {

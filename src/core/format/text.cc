@@ -109,7 +109,7 @@ Result<FileIndex> IndexLines(const Input& input, const ReadOptions& options) {
 
 }  // namespace
 
-const Format kText{"text",      {".txt", ".text"}, nullptr, SampleLines,
+const Format kText{"text",    {".txt", ".text"}, nullptr, SampleLines,
                    OpenLines, IndexLines,        nullptr};
 
 }  // namespace fast_axolotl

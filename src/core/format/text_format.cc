@@ -31,14 +31,14 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
   const BlockStart start{fragment.begin, fragment.line, fragment.row, pass.count_lines};
   auto reader = std::make_shared<BlockReader>(std::move(stream), input.file.path,
                                               std::move(pass.splitter), start);
-  return [reader,
-          make_task = std::move(pass.task)]() -> Result<std::optional<DecodeTask>> {
-    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
-    if (!block) return std::nullopt;
-    const int64_t bytes = block->buffer->size();
-    ARROW_ASSIGN_OR_RAISE(auto task, make_task(std::move(*block)));
-    return DecodeTask{std::move(task), bytes};
-  };
+  return
+      [reader, make_task = std::move(pass.task)]() -> Result<std::optional<DecodeTask>> {
+        ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
+        if (!block) return std::nullopt;
+        const int64_t bytes = block->buffer->size();
+        ARROW_ASSIGN_OR_RAISE(auto task, make_task(std::move(*block)));
+        return DecodeTask{std::move(task), bytes};
+      };
 }
 
 // Cuts a file into pieces of one MiB while its rows go by.

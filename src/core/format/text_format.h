@@ -42,8 +42,8 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
 Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
                             std::shared_ptr<const FileIndex> index, TextFormat format);
 
-/// Format::index for such a format. A fragment holds the rows that begin in one MiB of the
-/// text or, behind a codec, between two places from which it can be decompressed.
+/// Format::index for such a format. A fragment holds the rows that begin in one MiB of
+/// the text or, behind a codec, between two places from which it can be decompressed.
 Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
                             TextFormat format);
 

@@ -69,8 +69,8 @@ class Reader {
 };
 
 uint32_t Checksum(std::string_view bytes) {
-  return static_cast<uint32_t>(::crc32_z(
-      0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+  return static_cast<uint32_t>(
+      ::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 void PutFragments(Writer& writer, const std::vector<Fragment>& fragments) {
@@ -194,7 +194,8 @@ Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) 
   }
   if (!reader.Get(&framing) || framing > static_cast<uint8_t>(Framing::kObject) ||
       !reader.Get(&from_start) || !GetFragments(reader, &index.fragments) ||
-      !GetFragments(reader, &index.parts) || !SameRows(index) || !ReadPoints(reader, &index) || !reader.done()) {
+      !GetFragments(reader, &index.parts) || !SameRows(index) ||
+      !ReadPoints(reader, &index) || !reader.done()) {
     return damaged();
   }
   index.framing = static_cast<Framing>(framing);

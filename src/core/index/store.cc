@@ -17,7 +17,6 @@
 #include <thread>
 #include <utility>
 
-
 namespace fast_axolotl {
 namespace {
 
@@ -139,7 +138,8 @@ std::shared_ptr<const FileIndex> IndexStore::Load(const Input& input,
   }
   if (folder_.empty()) return nullptr;
   const auto key = KeyOf(input, options);
-  return key.ok() ? Read(fs::path(folder_) / NameOf(*key, input, options), *key) : nullptr;
+  return key.ok() ? Read(fs::path(folder_) / NameOf(*key, input, options), *key)
+                  : nullptr;
 }
 
 Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(

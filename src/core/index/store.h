@@ -12,8 +12,8 @@
 namespace fast_axolotl {
 
 /// Indexes on disk, one small file for each data file, in a folder of this user's. They
-/// can be deleted at any time. Nothing read from there is trusted: a file that is damaged,
-/// of another version, or of a data file that has changed is as good as none.
+/// can be deleted at any time. Nothing read from there is trusted: a file that is
+/// damaged, of another version, or of a data file that has changed is as good as none.
 class IndexStore {
  public:
   /// `folder` may not exist yet; empty: nothing is kept.
@@ -36,8 +36,8 @@ class IndexStore {
   const std::string folder_;
 };
 
-/// An index as bytes, for the file that `key` describes, and back; IOError where the bytes
-/// are not one, or not for that file.
+/// An index as bytes, for the file that `key` describes, and back; IOError where the
+/// bytes are not one, or not for that file.
 std::string EncodeIndex(const FileIndex& index, const std::string& key);
 Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key);
 

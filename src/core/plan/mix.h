@@ -11,8 +11,8 @@ namespace fast_axolotl {
 /// Which source gives which batch of a mixture: a pure function of the weights, the seed,
 /// the epoch and the batch's lane and number in it.
 ///
-/// Every lane goes through blocks of kBlock batches. In each block every source has a fixed
-/// number of batches, its weight in parts of kBlock, and their order is drawn anew.
+/// Every lane goes through blocks of kBlock batches. In each block every source has a
+/// fixed number of batches, its weight in parts of kBlock, and their order is drawn anew.
 class Mix {
  public:
   static constexpr int64_t kBlock = 1024;

@@ -25,8 +25,8 @@ struct Share {
   int64_t workers = 1;
   Tail tail = Tail::kKeep;
 
-  /// The part of the epoch that counts: batches `[first, last)`. A run that is not resumed
-  /// starts with `first`.
+  /// The part of the epoch that counts: batches `[first, last)`. A run that is not
+  /// resumed starts with `first`.
   int64_t first = 0;
   int64_t last = 0;
 

@@ -53,7 +53,8 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
   };
 
   std::vector<std::thread> threads;
-  const auto wanted = std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count);
+  const auto wanted =
+      std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count);
   running = static_cast<int>(wanted);
   for (size_t i = 0; i < wanted; ++i) threads.emplace_back(work);
   Status ended;

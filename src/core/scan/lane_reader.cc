@@ -16,7 +16,8 @@ namespace {
 Result<std::shared_ptr<arrow::RecordBatch>> Take(
     const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<uint32_t>& rows) {
   // Without columns there is nothing to take from, but there are rows.
-  if (batch->num_columns() == 0) return batch->Slice(0, static_cast<int64_t>(rows.size()));
+  if (batch->num_columns() == 0)
+    return batch->Slice(0, static_cast<int64_t>(rows.size()));
   arrow::UInt32Builder builder;
   ARROW_RETURN_NOT_OK(builder.AppendValues(rows));
   ARROW_ASSIGN_OR_RAISE(auto indices, builder.Finish());
@@ -37,8 +38,8 @@ LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,
   std::vector<ScanUnit> units;
   for (const FragmentSlice& slice : source_.plan->Slices(lane, next_row_, rows)) {
     const DatasetIndex::Entry& entry = source_.index->entries()[slice.fragment];
-    const Fragment run = source_.index->file(entry.file)
-                             ->Narrow(entry.fragment, slice.begin, slice.end);
+    const Fragment run =
+        source_.index->file(entry.file)->Narrow(entry.fragment, slice.begin, slice.end);
     // The rows counted from where the run begins.
     const int64_t skipped = run.row - entry.fragment.row;
     units.push_back({entry.file, run, slice.begin - skipped, slice.end - skipped});
@@ -49,8 +50,8 @@ LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,
 
 // Reads on until all rows of a window are held; false if the time ended first.
 Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout) {
-  const int64_t end = std::min((window + 1) * window_rows_,
-                               source_.plan->LaneRows(lane_));
+  const int64_t end =
+      std::min((window + 1) * window_rows_, source_.plan->LaneRows(lane_));
   while (next_row_ < end) {
     ARROW_ASSIGN_OR_RAISE(std::optional<Piece> piece, scan_->Next(timeout));
     if (!piece) return false;
@@ -95,8 +96,8 @@ Result<Batch> LaneReader::Gather(int64_t begin, int64_t end) {
       piece.places = std::move(places[i]);
       piece.sources = std::move(rows[i]);
     } else {
-      piece.rows = held_[i].rows->Slice(rows[i].front(),
-                                        static_cast<int64_t>(rows[i].size()));
+      piece.rows =
+          held_[i].rows->Slice(rows[i].front(), static_cast<int64_t>(rows[i].size()));
       piece.first_row += rows[i].front();
     }
     batch.pieces.push_back(std::move(piece));
@@ -111,9 +112,8 @@ Result<std::optional<Batch>> LaneReader::Next(std::chrono::milliseconds timeout)
   const int64_t first_window = begin / window_rows_;
   // Rows of windows before this batch's are needed no more.
   size_t done = 0;
-  while (done < held_.size() &&
-         held_begins_[done] + held_[done].rows->num_rows() <=
-             first_window * window_rows_) {
+  while (done < held_.size() && held_begins_[done] + held_[done].rows->num_rows() <=
+                                    first_window * window_rows_) {
     ++done;
   }
   held_.erase(held_.begin(), held_.begin() + static_cast<ptrdiff_t>(done));

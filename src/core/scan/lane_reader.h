@@ -34,7 +34,8 @@ class LaneReader {
   /// Passes over the next batch.
   void Skip() { ++number_; }
 
-  /// What a wait ended with: the batch, or the time (nothing). There must be a next batch.
+  /// What a wait ended with: the batch, or the time (nothing). There must be a next
+  /// batch.
   Result<std::optional<Batch>> Next(std::chrono::milliseconds timeout);
 
  private:
@@ -46,8 +47,8 @@ class LaneReader {
   int64_t window_rows_;  // of the windows that are held at a time
   int64_t number_;
   std::unique_ptr<Scan> scan_;
-  int64_t next_row_;         // of the lane, that the scan gives next
-  std::vector<Piece> held_;  // rows of the lane that may still be needed
+  int64_t next_row_;                  // of the lane, that the scan gives next
+  std::vector<Piece> held_;           // rows of the lane that may still be needed
   std::vector<int64_t> held_begins_;  // the lane's row that each of them begins with
   int64_t ordered_window_ = -1;
   std::vector<uint32_t> order_;  // of that window

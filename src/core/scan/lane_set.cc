@@ -16,10 +16,9 @@ constexpr int64_t kLanesPerThread = 4;
 LaneSet::LaneSet(PlannedSource source, int64_t lanes, ScanOptions scan)
     : source_(std::move(source)), scan_(scan) {
   const int64_t threads = std::max(scan.num_threads, 1);
-  scan_.num_threads =
-      lanes > threads * kLanesPerThread
-          ? 0
-          : static_cast<int>(std::max<int64_t>(threads / lanes, 1));
+  scan_.num_threads = lanes > threads * kLanesPerThread
+                          ? 0
+                          : static_cast<int>(std::max<int64_t>(threads / lanes, 1));
   scan_.read_ahead_bytes = std::max<int64_t>(scan.read_ahead_bytes / lanes, 1);
 }
 

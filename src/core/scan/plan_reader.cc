@@ -24,8 +24,8 @@ PlanReader::PlanReader(PlannedSource source, const Share& share, int64_t given,
 Result<std::optional<Batch>> PlanReader::Next(std::chrono::milliseconds timeout) {
   const std::optional<int64_t> j = share_.Batch(given_);
   if (!j) return Batch{};
-  ARROW_ASSIGN_OR_RAISE(
-      auto batch, lanes_.Next(*j % plan_->lanes(), *j / plan_->lanes(), timeout));
+  ARROW_ASSIGN_OR_RAISE(auto batch,
+                        lanes_.Next(*j % plan_->lanes(), *j / plan_->lanes(), timeout));
   if (batch) ++given_;
   return batch;
 }

@@ -33,7 +33,7 @@ struct Scan::Stream {
   Fragment fragment;
   int64_t begin = 0;  // the rows that are wanted
   int64_t end = std::numeric_limits<int64_t>::max();
-  int64_t row = 0;  // of the fragment, that comes next
+  int64_t row = 0;                           // of the fragment, that comes next
   std::shared_ptr<const OpenedFile> source;  // of the fragment
   FragmentReader reader;                     // null before the first call
   std::deque<std::shared_ptr<Slot>> slots;
@@ -93,8 +93,11 @@ Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
   stream.row += rows->num_rows();
   const int64_t begin = std::clamp(stream.begin, first, stream.row);
   const int64_t end = std::clamp(stream.end, first, stream.row);
-  return Piece{rows->Slice(begin - first, end - begin), stream.file,
-               stream.fragment.row + begin, {}, {}};
+  return Piece{rows->Slice(begin - first, end - begin),
+               stream.file,
+               stream.fragment.row + begin,
+               {},
+               {}};
 }
 
 Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
@@ -133,10 +136,10 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
       if (front.slots.empty() && front.exhausted && !front.busy) {
         failure_ = front.failure;
         if (failure_.ok() && index_ && front.row != front.fragment.rows) {
-          failure_ = Status::IOError(
-              dataset_->files()[front.file].path, ": expected ", front.fragment.rows,
-              " rows after row ", front.fragment.row, ", found ", front.row,
-              "; the file has changed since it was indexed");
+          failure_ = Status::IOError(dataset_->files()[front.file].path, ": expected ",
+                                     front.fragment.rows, " rows after row ",
+                                     front.fragment.row, ", found ", front.row,
+                                     "; the file has changed since it was indexed");
         }
         if (!failure_.ok()) stop_ = true;
         PopFront();
@@ -213,9 +216,9 @@ std::shared_ptr<Scan::Stream> Scan::StartStream() {
 
 Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
   ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(file));
-  ARROW_ASSIGN_OR_RAISE(OpenedFile opened,
-                        input.format->open(input, options_,
-                                           index_ ? index_->file(file) : nullptr));
+  ARROW_ASSIGN_OR_RAISE(
+      OpenedFile opened,
+      input.format->open(input, options_, index_ ? index_->file(file) : nullptr));
   return std::make_shared<const OpenedFile>(std::move(opened));
 }
 

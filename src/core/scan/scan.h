@@ -95,7 +95,7 @@ class Scan {
   std::condition_variable work_;   // there may be something to do
   std::condition_variable ready_;  // there may be something to deliver
   bool stop_ = false;
-  size_t next_ = 0;                              // the file or unit to start next
+  size_t next_ = 0;  // the file or unit to start next
   std::map<size_t, std::shared_ptr<const OpenedFile>> opened_;  // files of units
   std::deque<std::shared_ptr<Stream>> streams_;  // in the order of delivery
   std::deque<std::shared_ptr<Slot>> waiting_;    // to be decoded

@@ -196,8 +196,8 @@ constexpr int kAllBatches = std::numeric_limits<int>::max();
 Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
                              std::shared_ptr<const FileIndex> index) {
   OpenedFile file;
-  file.fragments = index ? index->fragments
-                         : std::vector<Fragment>{{0, kAllBatches, -1, 0, 0}};
+  file.fragments =
+      index ? index->fragments : std::vector<Fragment>{{0, kAllBatches, -1, 0, 0}};
   file.open = [input, options](const Fragment& fragment) -> Result<FragmentReader> {
     auto reader = Guarded([&] { return OpenFragment(input, options, fragment); });
     if (!reader.ok()) return AtFile(input.file.path, reader.status());

@@ -198,7 +198,7 @@ Result<int64_t> CountParquet(const Input& input, const ReadOptions& options) {
 
 }  // namespace
 
-const Format kParquet{"parquet",     {".parquet", ".pq"}, Matches,     SampleParquet,
+const Format kParquet{"parquet",   {".parquet", ".pq"}, Matches,     SampleParquet,
                       OpenParquet, IndexParquet,        CountParquet};
 
 }  // namespace fast_axolotl

@@ -47,8 +47,7 @@ char DelimiterOf(const Input& input, const CsvOptions& csv) {
 }
 
 std::string PlaceOf(const Pass& pass, const Block& block, uint32_t row_begin) {
-  const int64_t line =
-      block.line + CountLineEnds(block.text().substr(0, row_begin)) + 1;
+  const int64_t line = block.line + CountLineEnds(block.text().substr(0, row_begin)) + 1;
   return pass.path + ": line " + std::to_string(line) + " (byte offset " +
          std::to_string(block.offset + row_begin) + ")";
 }
@@ -283,8 +282,8 @@ TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
         Block rest = block;
         if (!skip_header(&rest).ok() || pass->names.empty()) return;
         RowBegins(block.begin, static_cast<uint32_t>(rest.begin - block.begin),
-                  static_cast<uint32_t>(block.size), pass->delimiter,
-                  pass->names.size(), begins);
+                  static_cast<uint32_t>(block.size), pass->delimiter, pass->names.size(),
+                  begins);
       },
       CountLineEnds};
 }

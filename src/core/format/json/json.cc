@@ -284,8 +284,7 @@ Result<FileIndex> IndexJson(const Input& input, const ReadOptions& options) {
 
 const Format kJson{"json",         {".json"},       nullptr, json::SampleJson,
                    json::OpenJson, json::IndexJson, nullptr};
-const Format kJsonl{"jsonl",          {".jsonl", ".ndjson"}, nullptr,
-                    json::SampleJson, json::OpenJson,        json::IndexJson,
-                    nullptr};
+const Format kJsonl{"jsonl",        {".jsonl", ".ndjson"}, nullptr, json::SampleJson,
+                    json::OpenJson, json::IndexJson,       nullptr};
 
 }  // namespace fast_axolotl

@@ -106,8 +106,7 @@ class Splitter {
         return AfterArray(text);
       case Shape::kObject:
         if (!at_end) return Cut{};
-        return Cut{
-            text.size(), Framing::kObject, {static_cast<uint32_t>(text.size())}};
+        return Cut{text.size(), Framing::kObject, {static_cast<uint32_t>(text.size())}};
       default:
         return SplitLines(text, searched, at_end);
     }

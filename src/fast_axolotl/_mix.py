@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of several datasets, in proportions."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+from fast_axolotl import _core
+from fast_axolotl._dataset import StreamingDataset
+from fast_axolotl._epochs import EpochDataset, Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fast_axolotl._iterator import Run
+    from fast_axolotl._reader import Batch
+    from fast_axolotl._state import State
+    from fast_axolotl._topology import Distributed, Topology
+
+Stop = Literal["first", "all"]
+
+# An epoch in which a source starts again gives it another order each time.
+_CYCLE_SHIFT = 32
+
+
+class _Union:
+    """Columns and sizes of several datasets as those of one."""
+
+    def __init__(self, sources: Sequence[StreamingDataset]) -> None:
+        types: dict[str, str] = {}
+        for source in sources:
+            for name, kind in source.schema.items():
+                known = types.setdefault(name, kind)
+                if known != kind:
+                    types[name] = "json"
+        self.schema = list(types.items())
+        self.bytes_total = sum(source._open().bytes_total for source in sources)  # noqa: SLF001
+
+
+class MixedDataset(EpochDataset):
+    """Batches of several datasets; made by :func:`mix`, which tells about it."""
+
+    def __init__(
+        self,
+        sources: Sequence[StreamingDataset],
+        weights: Sequence[float] | None = None,
+        *,
+        seed: int = 0,
+        stop: Stop = "first",
+        num_lanes: int | None = None,
+        tail: Tail | None = None,
+        distributed: Distributed = "auto",
+    ) -> None:
+        super().__init__(
+            seed=seed, num_lanes=num_lanes, tail=tail, distributed=distributed
+        )
+        if not isinstance(sources, (list, tuple)) or not all(
+            isinstance(source, StreamingDataset) for source in sources
+        ):
+            raise TypeError("mix() takes a list of StreamingDataset")
+        if not sources:
+            raise ValueError("mix() needs at least one dataset")
+        if stop not in {"first", "all"}:
+            raise ValueError(f'stop must be "first" or "all", not {stop!r}')
+        for source in sources:
+            if source._first or source._last is not None:  # noqa: SLF001
+                raise ValueError(
+                    "take() and skip() come after mix(): a part of a dataset cannot be "
+                    "mixed"
+                )
+        self._sources = list(sources)
+        self._quotas = _quotas(weights, len(sources))
+        self._stop = stop
+
+    def _open(self) -> _Union:
+        return _Union(self._sources)
+
+    def _make_fingerprint(self) -> str:
+        import hashlib  # takes longer to import than all of this package
+
+        digest = hashlib.blake2b(digest_size=16)
+        for source, quota in zip(self._sources, self._quotas, strict=True):
+            order = (
+                source._identify(),  # noqa: SLF001
+                source.batch_size,
+                source._shuffle,  # noqa: SLF001
+                source._seed,  # noqa: SLF001
+                source._default_window(),  # noqa: SLF001
+                quota,
+            )
+            digest.update(repr(order).encode())
+        digest.update(self._stop.encode())
+        return digest.hexdigest()
+
+    def _default_lanes(self, topology: Topology) -> int:
+        return self._lanes or topology.world * topology.workers
+
+    def _default_window(self) -> int:
+        # Each source has its own, which the fingerprint covers.
+        return 0
+
+    def _plan(self, source: StreamingDataset, epoch: int, lanes: int) -> _core.Plan:
+        return _core.Plan.make(
+            source._index(),  # noqa: SLF001
+            source._shuffle,  # noqa: SLF001
+            source._seed,  # noqa: SLF001
+            epoch,
+            source.batch_size,
+            lanes,
+            max(source._default_window(), 1),  # noqa: SLF001
+        )
+
+    def _lane_batches(self, lanes: int) -> list[list[int]]:
+        """The batches that each source has in each lane."""
+        batches = []
+        for number, source in enumerate(self._sources):
+            plan = self._plan(source, 0, lanes)
+            counts = [plan.lane_batches(lane) for lane in range(lanes)]
+            if self._stop == "all" and 0 in counts:
+                raise ValueError(
+                    f"dataset {number} of the mixture has {plan.batches} batches, fewer "
+                    f"than the {lanes} lanes; pass a smaller num_lanes"
+                )
+            batches.append(counts)
+        return batches
+
+    def _epoch_batches(self, lanes: int) -> int:
+        mix = _core.Mix(self._quotas, self._seed, 0)
+        return mix.batches(self._lane_batches(lanes), self._stop == "all")
+
+    def _start(self, run: Run) -> tuple[_MixReader, int | None]:
+        state = self._state(run)
+        return _MixReader(self, run, state), None
+
+    def __len__(self) -> int:
+        """Return the number of batches that this rank gives, over all its workers.
+
+        Exact for the number of lanes of a single worker a rank, or of ``num_lanes``; a
+        mixture read with another number of lanes ends a little earlier or later.
+        """
+        topology = self._topology()
+        lanes = self._loaded[1].lanes if self._loaded else self._default_lanes(topology)
+        run = self._run_of_pass(topology, 1)
+        return self._share(run, self._epoch_batches(lanes)).rank_batches
+
+    @property
+    def batch_size(self) -> int:
+        """Rows in a full batch of the first dataset."""
+        return self._sources[0].batch_size
+
+    @property
+    def files(self) -> list[str]:
+        """The files of all datasets."""
+        return [name for source in self._sources for name in source.files]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._sources!r})"
+
+
+class _MixReader:
+    """The batches of one worker's share of a mixture's epoch."""
+
+    def __init__(self, owner: MixedDataset, run: Run, state: State) -> None:
+        self._owner = owner
+        self._run = run
+        self._lanes = state.lanes
+        self._lane_batches = owner._lane_batches(state.lanes)  # noqa: SLF001
+        # The order of an epoch is its own, its length that of every epoch would be:
+        # the schedule of epoch 0 decides how long all of them are.
+        self._mix = _core.Mix(owner._quotas, owner._seed, 0)  # noqa: SLF001
+        batches = self._mix.batches(self._lane_batches, owner._stop == "all")  # noqa: SLF001
+        self._share = owner._share(run, batches)  # noqa: SLF001
+        self._given = run.given
+        self._readers: dict[tuple[int, int], _core.Reader] = {}
+        self._done: list[_core.Reader] = []
+        self._names = [name for name, _ in owner._open().schema]  # noqa: SLF001
+        self._closed = False
+
+    def next_dict(self) -> Batch:
+        j = None if self._closed else self._share.batch(self._given)
+        if j is None:
+            raise StopIteration
+        lane, number = j % self._lanes, j // self._lanes
+        source, number = self._mix.at(lane, number)
+        cycle, number = divmod(number, self._lane_batches[source][lane])
+        reader = self._reader(source, cycle)
+        rows = reader.rows_read
+        batch: Any = reader.dict_at(lane, number)
+        rows = reader.rows_read - rows
+        self._given += 1
+        for fn in self._owner._sources[source]._maps:  # noqa: SLF001
+            batch = fn(batch)
+        return self._united(batch, rows) if isinstance(batch, dict) else batch
+
+    def _united(self, batch: Batch, rows: int) -> Batch:
+        """The batch with the columns of all datasets."""
+        missing = [name for name in self._names if name not in batch]
+        if not missing:
+            return batch
+        whole = {name: batch.get(name) or [None] * rows for name in self._names}
+        return {**whole, **batch}
+
+    def _reader(self, source: int, cycle: int) -> _core.Reader:
+        reader = self._readers.get((source, cycle))
+        if reader is None:
+            owner = self._owner
+            dataset = owner._sources[source]  # noqa: SLF001
+            topology = self._run.topology
+            lanes = self._lanes // math.gcd(
+                self._lanes, topology.world * topology.workers
+            )
+            options = dataset._options  # noqa: SLF001
+            reader = _core.Reader.lanes(
+                dataset._open(),  # noqa: SLF001
+                dataset._index(),  # noqa: SLF001
+                owner._plan(  # noqa: SLF001
+                    dataset, self._run.epoch + (cycle << _CYCLE_SHIFT), self._lanes
+                ),
+                lanes,
+                options.threads(topology.workers),
+                options.read_ahead_bytes // len(owner._sources),  # noqa: SLF001
+            )
+            self._readers[source, cycle] = reader
+            # Lanes may be one cycle apart, not two.
+            old = self._readers.pop((source, cycle - 2), None)
+            if old is not None:
+                old.close()
+                self._done.append(old)
+        return reader
+
+    def close(self) -> None:
+        self._closed = True
+        for reader in self._readers.values():
+            reader.close()
+
+    @property
+    def rows_read(self) -> int:
+        return sum(r.rows_read for r in (*self._readers.values(), *self._done))
+
+    @property
+    def bytes_read(self) -> int:
+        return sum(r.bytes_read for r in (*self._readers.values(), *self._done))
+
+
+def _quotas(weights: object, count: int) -> list[int]:
+    """Check the weights; return each source's part of a block of batches."""
+    if weights is None:
+        numbers = [1.0] * count
+    else:
+        if not isinstance(weights, (list, tuple)):
+            raise TypeError(
+                f"weights must be a list of numbers, not {type(weights).__name__}"
+            )
+        numbers = []
+        for weight in weights:
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)):
+                raise TypeError(
+                    f"weights must hold numbers only, not {type(weight).__name__}"
+                )
+            if not (0 < weight < math.inf):
+                raise ValueError(f"weights must be positive, not {weight}")
+            numbers.append(float(weight))
+    if len(numbers) != count:
+        raise ValueError(f"{count} datasets need {count} weights, not {len(numbers)}")
+    quotas = _core.mix_quotas(numbers)
+    if not quotas:
+        raise ValueError("mix() takes at most 1,024 datasets")
+    return quotas
