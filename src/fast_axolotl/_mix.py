@@ -69,7 +69,7 @@ class MixedDataset(EpochDataset):
                     "take() and skip() come after mix(): a part of a dataset cannot be "
                     "mixed"
                 )
-        self._sources = list(sources)
+        self._sources: list[StreamingDataset] = list(sources)
         self._quotas = _quotas(weights, len(sources))
         self._stop = stop
 
