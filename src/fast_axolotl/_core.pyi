@@ -26,6 +26,9 @@ class Dataset:
     def schema(self) -> list[tuple[str, str]]:
         """Each column's name and its type's name."""
 
+    def __arrow_c_schema__(self) -> object:
+        """The schema as an Arrow PyCapsule; JSON columns are arrow.json."""
+
     @property
     def bytes_total(self) -> int:
         """The files' sizes on disk, in bytes."""
