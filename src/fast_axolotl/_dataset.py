@@ -18,6 +18,7 @@ from fast_axolotl._topology import Topology
 if TYPE_CHECKING:
     from typing import Self
 
+    from fast_axolotl._hf import RowsDataset
     from fast_axolotl._options import Columns, CsvOptions, Schema
     from fast_axolotl._paths import Paths
     from fast_axolotl._topology import Distributed
@@ -225,6 +226,50 @@ class StreamingDataset(EpochDataset):
         bytes_of_row = self._open().bytes_total / max(rows, 1)
         window = int(_WINDOW_BYTES / max(bytes_of_row, 1))
         return max(_MIN_WINDOW, min(window, _MAX_WINDOW))
+
+    def to_hf(self, num_shards: int = 64) -> RowsDataset:
+        """Return the rows as a ``datasets.IterableDataset``, for Trainer and accelerate.
+
+        It has features, from :attr:`schema`, and a length in rows, and gives all rows:
+        accelerate, ``split_dataset_by_node`` and DataLoader workers deal them out, in
+        parts that differ by one row at most. Rows come in the order of this dataset with
+        ``num_lanes=1``; its ``set_epoch`` chooses the epoch, and loading its state reads
+        from there on. Its ``shuffle`` seeds this order; Hugging Face's own behind ``map``
+        goes through a buffer, whose rows a resume loses.
+
+        Values are those of :meth:`rows`: an integer in a column of doubles stays one, and
+        becomes a double only where datasets casts, as with ``with_format("numpy")``. Keys
+        that the sample did not show are left out, with a warning.
+
+        Args:
+            num_shards: As how many shards the rows count; the most ranks times workers
+                that can share them.
+
+        Raises:
+            ImportError: datasets is not installed, or older than 4.8.
+            ValueError: This dataset has ``map``, ``take`` or ``skip``, which work on
+                batches, or a column of a type that datasets does not know, or
+                ``distributed`` gives one rank's share.
+        """
+        shards = _options.integer("num_shards", num_shards, 1, (1 << 31) - 1)
+        if self._maps or self._first or self._last is not None:
+            raise ValueError(
+                "to_hf() gives the rows of the files, and map(), take() and skip() of "
+                "this dataset work on its batches: use those of what to_hf() returns"
+            )
+        if not isinstance(self._distributed, str):
+            raise ValueError(
+                "to_hf() gives all rows, and distributed= is one rank's share: leave it "
+                "out, and split what to_hf() returns with "
+                "datasets.distributed.split_dataset_by_node()"
+            )
+        try:
+            from fast_axolotl import _hf
+        except ImportError as error:
+            raise ImportError(
+                f"to_hf() needs datasets 4.8 or newer: pip install datasets ({error})"
+            ) from error
+        return _hf.rows_dataset(self, shards)
 
     # --- what there is -----------------------------------------------------------------
 

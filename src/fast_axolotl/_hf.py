@@ -1,0 +1,450 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of a dataset as a ``datasets.IterableDataset``.
+
+Imported by :meth:`StreamingDataset.to_hf` only: it needs datasets, numpy and pyarrow.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import warnings
+from copy import copy, deepcopy
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+from datasets import DatasetInfo, Features, IterableDataset, iterable_dataset
+
+from fast_axolotl import _core, _options, _topology
+from fast_axolotl._reader import StreamingReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fast_axolotl._dataset import StreamingDataset
+    from fast_axolotl._reader import Batch
+
+_VERSION: Final = 1
+# Rows that are converted at a time: about this much of the files, within these bounds.
+_CHUNK_BYTES: Final = 1 << 20
+_MAX_CHUNK: Final = 1024
+_MAX_SEED: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the order of the rows depends on, besides the files.
+
+    ``epoch`` is None until Hugging Face's own machinery asks for an order: epoch 0.
+    """
+
+    shuffle: bool
+    seed: int
+    window: int
+    epoch: int | None = None
+
+    def reseeded(self, generator: np.random.Generator) -> Order:
+        """The order that ``IterableDataset`` asks for with a generator.
+
+        It does so for every epoch but 0, with ``default_rng(epoch)``, and when its own
+        ``shuffle`` follows a ``map``. The first generator is the epoch; one that comes on
+        top of another makes that one part of the seed.
+        """
+        if not self.shuffle:
+            return self
+        if self.epoch is None:
+            return replace(self, epoch=_number_of(generator))
+        mixed = np.random.SeedSequence([self.seed, self.epoch])
+        seed = int(mixed.generate_state(1, np.uint64)[0])
+        return replace(self, seed=seed, epoch=_number_of(generator))
+
+
+def _number_of(generator: np.random.Generator) -> int:
+    """The number that ``default_rng`` made the generator of, else one drawn from it."""
+    entropy = getattr(generator.bit_generator.seed_seq, "entropy", None)
+    if isinstance(entropy, int) and entropy < 1 << 62:
+        fresh = np.random.default_rng(entropy)
+        if fresh.bit_generator.state == generator.bit_generator.state:
+            return entropy
+    return int(deepcopy(generator).integers(0, 1 << 62))
+
+
+class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc] # noqa: SLF001
+    """Rows ``[begin, end)`` of an epoch, which count as ``shards`` shards."""
+
+    def __init__(
+        self, dataset: StreamingDataset, features: Features, order: Order, shards: int
+    ) -> None:
+        super().__init__()
+        self._state_dict: dict[str, Any] | None = None
+        self._sleep_on_threads_shutdown = False
+        self._dataset = dataset
+        self._features = features
+        self.order = order
+        self._shards = shards
+        self._begin = 0
+        self._end = dataset._index().rows  # noqa: SLF001
+        self._warned = False
+        bytes_of_row = dataset._open().bytes_total / max(self._end, 1)  # noqa: SLF001
+        chunk = int(_CHUNK_BYTES / max(bytes_of_row, 1))
+        self._chunk = max(1, min(chunk, _MAX_CHUNK))
+        self._fingerprint = dataset._identify()  # noqa: SLF001
+        self.last_reader: StreamingReader | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "last_reader": None}
+
+    # --- what datasets asks for ---------------------------------------------------------
+
+    @property
+    def is_typed(self) -> bool:
+        return True
+
+    @property
+    def features(self) -> Features:
+        return self._features
+
+    @property
+    def num_shards(self) -> int:
+        return self._shards
+
+    @property
+    def num_rows(self) -> int:
+        return self._end - self._begin
+
+    def reordered(self, order: Order) -> PlannedRows:
+        other = copy(self)
+        other.order = order
+        other._state_dict = None  # noqa: SLF001
+        return other
+
+    def shuffle_data_sources(self, generator: np.random.Generator) -> PlannedRows:
+        return self.reordered(self.order.reseeded(generator))
+
+    def shard_data_sources(
+        self, num_shards: int, index: int, contiguous: bool = True
+    ) -> PlannedRows:
+        """Rows that follow each other, whatever ``contiguous`` asks for.
+
+        Shards are no more than a number here, so any cut is as good; this one reads the
+        fewest files, and its parts differ by one row at most.
+        """
+        mine = self.split_shard_indices_by_worker(num_shards, index, contiguous)
+        parts = min(num_shards, self._shards)
+        place = min(index, parts)
+        other = self.reordered(self.order)
+        other.__dict__.update(
+            _shards=len(mine),
+            _begin=self._begin + self.num_rows * place // max(parts, 1),
+            _end=self._begin + self.num_rows * min(place + 1, parts) // max(parts, 1),
+        )
+        return other
+
+    def reshard_data_sources(self) -> PlannedRows:
+        return self.reordered(self.order)
+
+    # --- state --------------------------------------------------------------------------
+
+    def _init_state_dict(self) -> dict[str, Any]:
+        # One key that is None at first: datasets merges dicts by key when it loads.
+        self._state_dict = {"cursor": None, "type": type(self).__name__}
+        return self._state_dict
+
+    def _start(self) -> dict[str, Any]:
+        """The place to read from, kept in the state if there is one."""
+        cursor = {
+            "version": _VERSION,
+            "fingerprint": self._fingerprint,
+            "shuffle": self.order.shuffle,
+            "seed": self.order.seed,
+            "epoch": self.order.epoch or 0,
+            "window": self.order.window,
+            "begin": self._begin,
+            "end": self._end,
+            "row": self._begin,
+        }
+        if self._state_dict is not None:
+            found = self._state_dict["cursor"]
+            if found is not None:
+                self._check(cursor, found)
+                cursor["row"] = found["row"]
+            self._state_dict["cursor"] = cursor
+        return cursor
+
+    def _check(self, mine: dict[str, Any], found: dict[str, Any]) -> None:
+        names = {
+            "fingerprint": "files (names, sizes or content)",
+            "begin": "shards (ranks, workers or num_shards)",
+            "end": "shards (ranks, workers or num_shards)",
+        }
+        for name, value in mine.items():
+            if name != "row" and found.get(name) != value:
+                raise ValueError(
+                    f"the state was saved with other {names.get(name, name)}: "
+                    f"{found.get(name)!r} there, {value!r} here"
+                )
+        row = found.get("row")
+        if not isinstance(row, int) or not self._begin <= row <= self._end:
+            raise ValueError(
+                f"the state's 'row' is {row!r}, expected {self._begin} to {self._end}"
+            )
+
+    # --- rows ---------------------------------------------------------------------------
+
+    def _read_from(self, row: int) -> StreamingReader:
+        dataset, order, chunk = self._dataset, self.order, self._chunk
+        index = dataset._index()  # noqa: SLF001
+        plan = _core.Plan.make(
+            index,
+            order.shuffle,
+            order.seed,
+            order.epoch or 0,
+            chunk,
+            1,
+            max(order.window, 1),
+        )
+        last = -(-self._end // chunk)
+        share = _core.Share.make(row // chunk, 0, last, (0, 1), (0, 1), "keep")
+        options = dataset._options  # noqa: SLF001
+        opened = dataset._open()  # noqa: SLF001
+        reader = _core.Reader.planned(
+            opened,
+            index,
+            plan,
+            share,
+            0,
+            options.threads(_topology.worker_and_workers()[1]),
+            options.read_ahead_bytes,
+        )
+        return StreamingReader(options.files, opened, reader)
+
+    def _batches(self, row: int) -> Iterator[tuple[int, Batch]]:
+        """The rows from ``row`` on, many at a time, and how many they are."""
+        if row >= self._end:
+            return
+        reader = self.last_reader = self._read_from(row)
+        with reader:
+            begin = row // self._chunk * self._chunk
+            while begin < self._end:
+                batch = next(reader)
+                rows = min(self._chunk, self._dataset._index().rows - begin)  # noqa: SLF001
+                first, last = max(row - begin, 0), min(self._end - begin, rows)
+                if first > 0 or last < rows:
+                    batch = {name: values[first:last] for name, values in batch.items()}
+                self._warn_of_keys(batch)
+                begin += rows
+                yield last - first, batch
+
+    def _warn_of_keys(self, batch: Batch) -> None:
+        if self._warned or len(batch) == len(self._features):
+            return
+        self._warned = True
+        others = [repr(name) for name in batch if name not in self._features]
+        warnings.warn(
+            f"rows have keys that the sample did not show, {', '.join(others)}, and "
+            "which features do not name: they are left out; name them with schema=",
+            stacklevel=2,
+        )
+
+    def __iter__(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        names = list(self._features)
+        cursor = self._start()
+        for rows, batch in self._batches(cursor["row"]):
+            columns = [batch[name] for name in names]
+            table = zip(*columns, strict=True) if names else itertools.repeat((), rows)
+            for values in table:
+                row = cursor["row"]
+                cursor["row"] = row + 1
+                yield row, dict(zip(names, values, strict=True))
+
+    @property
+    def iter_arrow(self) -> Callable[[], Iterator[tuple[int, pa.Table]]]:
+        return self._iter_arrow
+
+    def _iter_arrow(self) -> Iterator[tuple[int, pa.Table]]:
+        schema = self._features.arrow_schema
+        cursor = self._start()
+        for rows, batch in self._batches(cursor["row"]):
+            row = cursor["row"]
+            cursor["row"] = row + rows
+            arrays = [_arrow_array(field, batch[field.name]) for field in schema]
+            if arrays:
+                yield row, pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _arrow_array(field: pa.Field, values: list[Any]) -> pa.Array:
+    try:
+        if not isinstance(field.type, pa.JsonType):
+            return pa.array(values, field.type)
+        texts = [None if value is None else json.dumps(value) for value in values]
+        return pa.ExtensionArray.from_storage(field.type, pa.array(texts, pa.string()))
+    except (pa.ArrowException, ArithmeticError, TypeError, ValueError) as error:
+        raise OSError(
+            f"column {field.name!r} has a value that is no {field.type}, the type that "
+            f"the sample showed: {error}; give its type with schema="
+        ) from error
+
+
+class RowsDataset(IterableDataset):  # type: ignore[misc]
+    """The rows of a :class:`StreamingDataset`, as a ``datasets.IterableDataset``.
+
+    Made by :meth:`StreamingDataset.to_hf`. It has a length, and whatever keeps the number
+    of rows known keeps it.
+    """
+
+    def __len__(self) -> int:
+        """Return the number of rows of an epoch."""
+        return _count(self._ex_iterable) or 0
+
+    def shuffle(
+        self,
+        seed: int | None = None,
+        generator: np.random.Generator | None = None,
+        buffer_size: int = 1000,
+        **kwargs: Any,
+    ) -> IterableDataset:
+        """Return a dataset in shuffled order, another in every epoch.
+
+        Right behind ``to_hf()`` or ``shard()`` this seeds the plan: rows come in the
+        order of ``StreamingDataset(..., shuffle=True, seed=seed, num_lanes=1)``, no
+        buffer is used, and a state that is loaded goes on exactly. Behind ``map`` and
+        the like it is Hugging Face's own, which reads through a buffer whose rows a
+        resume loses.
+
+        Args:
+            seed: The seed; ``None`` takes one from ``generator``, and without that the
+                dataset's own, so that all ranks agree.
+            generator: Where the seed is taken from if there is none.
+            buffer_size: For Hugging Face's own shuffle.
+            **kwargs: For Hugging Face's own shuffle.
+        """
+        rows = self._ex_iterable
+        if not isinstance(rows, PlannedRows):
+            return _adopt(super().shuffle(seed, generator, buffer_size, **kwargs))
+        if seed is None:
+            seed = rows.order.seed if generator is None else _number_of(generator)
+        window = rows.order.window or _window(rows._dataset)  # noqa: SLF001
+        order = Order(True, _options.integer("seed", seed, 0, _MAX_SEED), window)
+        return _adopt(self, rows.reordered(order))
+
+    def map(self, *args: Any, **kwargs: Any) -> IterableDataset:
+        """Hugging Face's own; not batched, it keeps the length."""
+        return _adopt(super().map(*args, **kwargs))
+
+    def with_format(self, *args: Any, **kwargs: Any) -> IterableDataset:
+        """Hugging Face's own; it keeps the length."""
+        return _adopt(super().with_format(*args, **kwargs))
+
+    def take(self, n: int) -> IterableDataset:
+        """Hugging Face's own; it keeps the length."""
+        return _adopt(super().take(n))
+
+    def skip(self, n: int) -> IterableDataset:
+        """Hugging Face's own, which reads the rows that it skips; it keeps the length."""
+        return _adopt(super().skip(n))
+
+    def shard(
+        self, num_shards: int, index: int, contiguous: bool = True
+    ) -> IterableDataset:
+        """Return the part ``index`` of ``num_shards``: rows that follow each other.
+
+        The parts differ by one row at most, also where ``num_shards`` does not divide the
+        number of shards.
+        """
+        return _adopt(super().shard(num_shards, index, contiguous))
+
+
+def _adopt(made: IterableDataset, rows: PlannedRows | None = None) -> IterableDataset:
+    """The same dataset with a length, if that is known."""
+    source = made._ex_iterable if rows is None else rows  # noqa: SLF001
+    if _count(source) is None:
+        return made
+    return RowsDataset(
+        source,
+        info=made._info.copy(),  # noqa: SLF001
+        split=made._split,  # noqa: SLF001
+        formatting=made._formatting,  # noqa: SLF001
+        distributed=made._distributed,  # noqa: SLF001
+        token_per_repo_id=made._token_per_repo_id,  # noqa: SLF001
+    )
+
+
+def _count(source: object) -> int | None:
+    """The rows that come out of an iterable of ours behind others, if that is known."""
+    if isinstance(source, PlannedRows):
+        return source.num_rows
+    kind = type(source)
+    inner = None if source is None else _count(getattr(source, "ex_iterable", None))
+    if inner is None:
+        return None
+    n = max(0, int(getattr(source, "n", 0)))
+    if kind is iterable_dataset.TakeExamplesIterable:
+        return min(n, inner)
+    if kind is iterable_dataset.SkipExamplesIterable:
+        return max(0, inner - n)
+    same = {
+        iterable_dataset.FormattedExamplesIterable,
+        iterable_dataset.RebatchedArrowExamplesIterable,
+        iterable_dataset.SelectColumnsIterable,
+        iterable_dataset.BufferShuffledExamplesIterable,
+    }
+    mapped = kind is iterable_dataset.MappedExamplesIterable and not getattr(
+        source, "batched", True
+    )
+    return inner if mapped or kind in same else None
+
+
+# --- features ---------------------------------------------------------------------------
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type that ``Features`` can hold and that Python values of ``kind`` have."""
+    if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
+        return _plain(kind.value_type)
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_binary_view(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.binary()
+    if pa.types.is_list(kind) or pa.types.is_list_view(kind):
+        return pa.list_(_plain(kind.value_type))
+    if pa.types.is_large_list(kind) or pa.types.is_large_list_view(kind):
+        return pa.large_list(_plain(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_plain(kind.value_type), kind.list_size)
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _plain(field.type)) for field in kind])
+    if isinstance(kind, pa.BaseExtensionType) and not isinstance(
+        kind, (pa.JsonType, pa.UuidType)
+    ):
+        return _plain(kind.storage_type)
+    return kind
+
+
+def _features(schema: pa.Schema) -> Features:
+    features = {}
+    for field in schema:
+        plain = pa.schema([(field.name, _plain(field.type))])
+        try:
+            features.update(Features.from_arrow_schema(plain))
+        except (ValueError, TypeError, NotImplementedError) as error:
+            raise ValueError(
+                f"column {field.name!r} is {field.type}, which datasets.Features cannot "
+                "hold: leave it out with columns=, or read the dataset itself"
+            ) from error
+    return Features(features)
+
+
+def _window(dataset: StreamingDataset) -> int:
+    return dataset._changed(_shuffle=True)._default_window()  # noqa: SLF001
+
+
+def rows_dataset(dataset: StreamingDataset, num_shards: int) -> RowsDataset:
+    """Make the dataset of rows; see :meth:`StreamingDataset.to_hf`."""
+    shuffle, seed = dataset._shuffle, dataset._seed  # noqa: SLF001
+    order = Order(shuffle, seed, _window(dataset) if shuffle else 0)
+    features = _features(pa.schema(dataset._open()))  # noqa: SLF001
+    source = dataset._changed(_distributed="off", _loaded=None)  # noqa: SLF001
+    rows = PlannedRows(source, features, order, num_shards)
+    return RowsDataset(rows, info=DatasetInfo(features=features))
