@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all tests need: no test reads or writes the user's cache."""
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory):
+    """One cache for a run: files that many tests read are indexed once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def _no_cache_of_the_user(session_cache, monkeypatch):
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(session_cache))
