@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from fast_axolotl import _state, _topology
 from fast_axolotl._reader import Batch, StreamingReader
 
 if TYPE_CHECKING:
@@ -66,20 +67,21 @@ class DatasetIterator(StreamingReader):
         owner, run = self._owner, self._run
         base = owner._state(run)  # noqa: SLF001
         topology = run.topology
-        if topology.workers == 1:
-            if self._finished:
-                return owner._next_epoch(base).to_dict()  # noqa: SLF001
-            batch = run.start + topology.world * self._given
-            return replace(base, batch=batch).to_dict()
-        return {
-            **base.to_dict(),
-            "given": self._given,
-            "finished": self._finished,
-            "rank": topology.rank,
-            "world": topology.world,
-            "worker": topology.worker,
-            "workers": topology.workers,
-        }
+        # A single worker's, too: a loader that counts on from it needs the world.
+        if topology.workers > 1 or _topology.in_worker():
+            return _state.WorkerState(
+                base,
+                self._given,
+                self._finished,
+                topology.rank,
+                topology.world,
+                topology.worker,
+                topology.workers,
+            ).to_dict()
+        if self._finished:
+            return owner._next_epoch(base).to_dict()  # noqa: SLF001
+        batch = run.start + topology.world * self._given
+        return replace(base, batch=batch).to_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; before the first batch only.
@@ -93,5 +95,15 @@ class DatasetIterator(StreamingReader):
                 "this iterator has begun: load the state into the dataset and iterate "
                 "anew, or into a new iterator"
             )
-        self._run = self._owner._resumed(self._run.topology, state)  # noqa: SLF001
+        owner = self._owner
+        self._run = owner._resumed(self._run.topology, state)  # noqa: SLF001
         self._given = self._run.given
+        # The passes after this one follow, as if the dataset had loaded it.
+        passes = owner._passes  # noqa: SLF001
+        if _topology.in_worker():
+            passes.next_epoch_is(self._run.epoch + 1)
+        elif owner._loaded is not None:  # noqa: SLF001
+            passes.set(self._run.epoch)
+            passes.start()
+            owner._loaded = (passes.generation, owner._loaded[1])  # noqa: SLF001
+            owner._current = self  # noqa: SLF001

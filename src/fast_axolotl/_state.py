@@ -11,6 +11,15 @@ from typing import Any, Final
 
 VERSION: Final = 1
 _HASHED_BYTES: Final = 16 << 10
+# What the core counts with: nothing beyond it is anybody's position.
+_BOUNDS: Final = {
+    "epoch": (0, 1 << 62),
+    "batch": (0, 1 << 62),
+    "lanes": (1, (1 << 31) - 1),
+    "batch_size": (1, (1 << 31) - 1),
+    "seed": (0, (1 << 64) - 1),
+    "window": (0, (1 << 31) - 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,38 +60,76 @@ def parse(state: object) -> State:
     if not isinstance(state, Mapping):
         raise TypeError(f"a state is a dict, not {type(state).__name__}")
     version = state.get("version")
-    if version != VERSION:
+    if type(version) is not int or version != VERSION:
         raise ValueError(
             f"the state has version {version!r}, and this release knows {VERSION}"
         )
-    values: dict[str, Any] = {}
-    for name, kind in (
-        ("fingerprint", str),
-        ("epoch", int),
-        ("batch", int),
-        ("lanes", int),
-        ("batch_size", int),
-        ("shuffle", bool),
-        ("seed", int),
-        ("window", int),
-    ):
+    values: dict[str, Any] = {
+        name: _integer(state, name, *bounds) for name, bounds in _BOUNDS.items()
+    }
+    for name, kind in (("fingerprint", str), ("shuffle", bool)):
         value = state.get(name)
-        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        if type(value) is not kind:
             raise ValueError(
                 f"the state's {name!r} is {value!r}, expected {kind.__name__}"
             )
         values[name] = value
-    for name in ("epoch", "batch", "window"):
-        if values[name] < 0:
-            raise ValueError(
-                f"the state's {name!r} is {values[name]}, expected 0 or more"
-            )
-    for name in ("lanes", "batch_size"):
-        if values[name] < 1:
-            raise ValueError(
-                f"the state's {name!r} is {values[name]}, expected 1 or more"
-            )
     return State(**values)
+
+
+def _integer(state: Mapping[str, Any], name: str, least: int, most: int) -> int:
+    value = state.get(name)
+    if type(value) is not int:
+        raise ValueError(f"the state's {name!r} is {value!r}, expected int")
+    if not least <= value <= most:
+        raise ValueError(
+            f"the state's {name!r} is {value}, expected from {least} to {most}"
+        )
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """What one worker of a DataLoader gave of a run that began at `start`."""
+
+    start: State
+    given: int
+    finished: bool
+    rank: int
+    world: int
+    worker: int
+    workers: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            **self.start.to_dict(),
+            **{name: getattr(self, name) for name in _WORKER_FIELDS},
+        }
+
+
+_WORKER_FIELDS: Final = ("given", "finished", "rank", "world", "worker", "workers")
+
+
+def parse_worker(state: Mapping[str, Any]) -> WorkerState:
+    """Make a ``WorkerState`` of a dict.
+
+    Raises:
+        ValueError: The dict is no state of a worker, or one of another version.
+    """
+    finished = state.get("finished")
+    if type(finished) is not bool:
+        raise ValueError(f"the state's 'finished' is {finished!r}, expected bool")
+    world = _integer(state, "world", 1, 1 << 31)
+    workers = _integer(state, "workers", 1, 1 << 31)
+    return WorkerState(
+        parse(state),
+        _integer(state, "given", 0, 1 << 62),
+        finished,
+        _integer(state, "rank", 0, world - 1),
+        world,
+        _integer(state, "worker", 0, workers - 1),
+        workers,
+    )
 
 
 def fingerprint(files: Iterable[str]) -> str:
@@ -127,8 +174,8 @@ def merge_states(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     found = [part for state in states for part in _parts(state)]
     if not found:
         raise ValueError("there is no state among these")
-    whole = [parse(part) for part in found if "given" not in part]
-    merged = [*whole, *_merge_workers([part for part in found if "given" in part])]
+    merged = [part for part in found if isinstance(part, State)]
+    merged += _merge_workers([part for part in found if isinstance(part, WorkerState)])
     first = merged[0]
     for other in merged[1:]:
         if other != first:
@@ -146,11 +193,13 @@ def _differences(a: State, b: State) -> list[str]:
     return [name for name in left if left[name] != right[name]] or ["nothing"]
 
 
-def _parts(state: object) -> list[Mapping[str, Any]]:
+def _parts(state: object) -> list[State | WorkerState]:
     """The states inside a dict of whatever nesting."""
     if isinstance(state, Mapping):
         if "fingerprint" in state and "version" in state:
-            return [state]
+            return [parse_worker(state) if "given" in state else parse(state)]
+        if "_snapshot" in state:
+            return [*_loader_state(state)]
         # StatefulDataLoader keeps a worker's iterator and its dataset; both say the same.
         if state.get("fetcher_state") is not None:
             found = _parts(state["fetcher_state"])
@@ -162,23 +211,54 @@ def _parts(state: object) -> list[Mapping[str, Any]]:
     return []
 
 
-def _merge_workers(parts: list[Mapping[str, Any]]) -> list[State]:
-    """One state a rank, of what its workers gave."""
-    ranks: dict[int, dict[int, Mapping[str, Any]]] = {}
+def _loader_state(state: Mapping[str, Any]) -> list[State]:
+    """What a StatefulDataLoader with workers says.
+
+    It is a snapshot of its workers, and how many batches it gave since then.
+    """
+    parts = _parts(state["_snapshot"])
+    workers = [part for part in parts if isinstance(part, WorkerState)]
+    steps = state.get("_steps_since_snapshot", 0)
+    merged = _merge_workers(workers, steps)
+    if state.get("_iterator_finished") is True:
+        merged = [
+            replace(workers[0].start, epoch=workers[0].start.epoch + 1, batch=0)
+            for _ in merged
+        ]
+    return merged
+
+
+def _merge_workers(parts: list[WorkerState], steps: int = 0) -> list[State]:
+    """One state a rank, of what its workers gave, and `steps` batches after that."""
+    ranks: dict[int, dict[int, WorkerState]] = {}
     for part in parts:
-        ranks.setdefault(part["rank"], {})[part["worker"]] = part
+        known = ranks.setdefault(part.rank, {}).setdefault(part.worker, part)
+        if known != part:
+            raise ValueError(
+                f"there are two states of worker {part.worker} of rank {part.rank}, and "
+                "they differ: save all workers after the same step"
+            )
     merged = []
     for rank, workers in sorted(ranks.items()):
-        expected = next(iter(workers.values()))["workers"]
-        if sorted(workers) != list(range(expected)):
+        first = next(iter(workers.values()))
+        if sorted(workers) != list(range(first.workers)):
             raise ValueError(
                 f"rank {rank} has states of workers {sorted(workers)}, "
-                f"expected all {expected} of them"
+                f"expected all {first.workers} of them"
             )
-        base = parse(workers[0])
-        if all(part["finished"] for part in workers.values()):
-            merged.append(replace(base, epoch=base.epoch + 1, batch=0))
-            continue
-        given = sum(part["given"] for part in workers.values())
-        merged.append(replace(base, batch=base.batch + workers[0]["world"] * given))
+        given = sum(part.given for part in workers.values())
+        for worker, part in workers.items():
+            # They take turns, from the first one on.
+            turns = (given - worker + first.workers - 1) // first.workers
+            mine = (part.start, part.world, part.workers, part.given)
+            if mine != (first.start, first.world, first.workers, turns):
+                raise ValueError(
+                    f"the states of the workers of rank {rank} do not belong together: "
+                    "save all workers after the same step"
+                )
+        if all(part.finished for part in workers.values()):
+            merged.append(replace(first.start, epoch=first.start.epoch + 1, batch=0))
+        else:
+            batch = first.start.batch + first.world * (given + steps)
+            merged.append(replace(first.start, batch=batch))
     return merged

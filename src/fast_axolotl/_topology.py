@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import weakref
 from dataclasses import dataclass
 from multiprocessing import context as mp_context
 from typing import Any, Final, TypeAlias
@@ -18,6 +19,9 @@ _GENERATION: Final = 0
 _EPOCH: Final = 1
 _MAIN: Final = 2
 _WORKERS: Final = 3
+# A place from _MAIN on holds the number of passes with the one that its process started
+# last, and in the low bits how many workers read that: one number is written at once.
+_BITS: Final = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,32 +142,55 @@ def _share(numbers: list[int]) -> Any:  # noqa: ANN401  (a list, or a tensor)
 class PassCounter:
     """Counts the passes over a dataset, for all processes that read it together.
 
-    Each process counts in a place of its own, so that none waits for another: a
-    DataLoader starts every worker once for each pass. The numbers live in memory that
-    torch shares with workers, where torch is; a dataset without torch has no workers.
+    Each process writes to a place of its own, so that none waits for another: a
+    DataLoader starts every worker once for each pass. Who finds that a pass of as many
+    workers has begun without it joins that one, everyone else begins the next. The
+    numbers live in memory that torch shares with workers, where torch is; a dataset
+    without torch has no workers.
     """
 
     def __init__(self) -> None:
         self._shared: Any = _share([0] * (_WORKERS + _MAX_WORKERS))
+        self._owner = os.getpid()
+        _counters.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # Shared memory reaches the workers; a pickle for later gets the plain numbers.
         if is_spawning():
-            return {"_shared": self._shared}
-        return {"_shared": [int(n) for n in self._shared]}
+            self.own()
+            return {"_shared": self._shared, "_owner": self._owner}
+        return {"_shared": self._numbers(), "_owner": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         shared = state["_shared"]
         self._shared = _share(shared) if isinstance(shared, list) else shared
+        self._owner = state["_owner"] or os.getpid()
+        _counters.add(self)
 
     def copy(self) -> PassCounter:
         """Return a counter of its own that goes on from the same numbers."""
         other = PassCounter()
-        other._shared = _share([int(n) for n in self._shared])
+        other._shared = _share(self._numbers())
         return other
+
+    def own(self) -> None:
+        """Part from the process that this one was started by, unless this is a worker.
+
+        The ranks that a script starts count for themselves and their own workers.
+        """
+        if self._owner != os.getpid() and not in_worker():
+            self._shared = _share(self._numbers())
+            self._owner = os.getpid()
+
+    def _numbers(self) -> list[int]:
+        numbers = self._shared
+        return [*numbers] if isinstance(numbers, list) else numbers.tolist()
 
     def _get(self, place: int) -> int:
         return int(self._shared[place])
+
+    def _latest(self) -> int:
+        return max(self._numbers()[_MAIN:])
 
     @property
     def generation(self) -> int:
@@ -173,12 +200,12 @@ class PassCounter:
     @property
     def passes(self) -> int:
         """Passes that were started since the count was set."""
-        return self._get(_MAIN) + max(int(n) for n in self._shared[_WORKERS:])
+        return self._latest() >> _BITS
 
     @property
     def workers(self) -> int:
-        """Workers that have started a pass since the count was set."""
-        return sum(1 for n in self._shared[_WORKERS:] if int(n) > 0)
+        """Workers that read the latest pass; 0: this process did, or there was none."""
+        return self._latest() & ((1 << _BITS) - 1)
 
     @property
     def first_epoch(self) -> int:
@@ -187,26 +214,47 @@ class PassCounter:
 
     def set(self, epoch: int) -> None:
         """Let the next pass be the first one, and be ``epoch``."""
+        self.own()
         self._shared[_GENERATION] += 1
         self._shared[_EPOCH] = epoch
         for place in range(_MAIN, len(self._shared)):
-            self._shared[place] = 0
+            if self._shared[place]:
+                self._shared[place] = 0
 
     def next_epoch_is(self, epoch: int) -> None:
         """Let the next pass of this process, a worker, be ``epoch``.
 
         All workers of a loader are given the same: it does not matter who is last.
         """
-        place = _WORKERS + worker_and_workers()[0]
-        self._shared[_EPOCH] = epoch - self._get(_MAIN) - self._get(place)
+        self._shared[_EPOCH] = epoch - self._next()[1]
+
+    def _next(self) -> tuple[int, int, int]:
+        """This process's place, its next pass, and how many workers read that."""
+        latest = self._latest()
+        if not in_worker():
+            return _MAIN, latest >> _BITS, 0
+        worker, workers = worker_and_workers()
+        place = _WORKERS + worker
+        if latest == (latest >> _BITS << _BITS) + workers and self._get(place) < latest:
+            return place, (latest >> _BITS) - 1, workers
+        return place, latest >> _BITS, workers
 
     def start(self) -> int:
         """Start a pass in this process; return its number since the count was set."""
-        if in_worker():
-            place = _WORKERS + worker_and_workers()[0]
-            number = self._get(_MAIN) + self._get(place)
-        else:
-            place = _MAIN
-            number = self.passes
-        self._shared[place] += 1
+        self.own()
+        place, number, workers = self._next()
+        self._shared[place] = ((number + 1) << _BITS) + workers
         return number
+
+
+_counters: weakref.WeakSet[PassCounter] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    # The workers that a rank is about to fork are to count with it, not with its parent.
+    for counter in list(_counters):
+        counter.own()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork)
