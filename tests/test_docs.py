@@ -3,7 +3,8 @@
 
 The ```python blocks of a page run in order and share one namespace, as one program in a
 folder that holds ``data/``. A block after the line ``<!-- needs torch -->`` is part of
-that program only where torch is installed. Of a ```console block, every ``$`` line runs.
+that program only where torch is installed, and so for any other module. Of a ```console
+block, every ``$`` line runs.
 """
 
 import importlib.util
@@ -18,27 +19,32 @@ from sample_data import ROOT, maker
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-NEEDS_TORCH = "<!-- needs torch -->\n"
-HAS_TORCH = importlib.util.find_spec("torch") is not None
+NEEDS = re.compile(r"<!-- needs (\w+) -->\n$")
+
+
+def installed(module):
+    return importlib.util.find_spec(module) is not None
+
 
 # Workers are forked, because a started-anew worker would run the whole page again.
 PREAMBLE = "import multiprocessing; multiprocessing.set_start_method('fork');"
 
 
 def blocks(page, language):
-    """Yield (line number of the first line, code, whether torch is needed)."""
+    """Yield (line number of the first line, code, module that is needed or None)."""
     text = page.read_text(encoding="utf-8")
     for match in FENCE.finditer(text):
         if match[1] == language:
             line = text.count("\n", 0, match.start(2)) + 1
-            yield line, match[2], text.endswith(NEEDS_TORCH, 0, match.start())
+            needs = NEEDS.search(text[: match.start()])
+            yield line, match[2], needs and needs[1]
 
 
-def program(page, *, torch):
+def program(page, *, extras):
     """The page's blocks as one program, each line under the number it has there."""
     lines = []
-    for line, code, needs_torch in blocks(page, "python"):
-        if torch or not needs_torch:
+    for line, code, needs in blocks(page, "python"):
+        if not needs or (extras and installed(needs)):
             lines += [""] * (line - 1 - len(lines)) + code.splitlines()
     if lines:
         lines[0] = PREAMBLE
@@ -49,9 +55,9 @@ def named(pages):
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in pages]
 
 
-def pages_with(language, *, torch=False):
+def pages_with(language, *, extras=False):
     def wanted(page):
-        return any(needs or not torch for _, _, needs in blocks(page, language))
+        return any(needs or not extras for _, _, needs in blocks(page, language))
 
     return named(page for page in PAGES if wanted(page))
 
@@ -80,10 +86,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run_program(page, folder, *, torch):
-    script = folder / f"{page.stem}.py"
-    script.write_text(program(page, torch=torch), encoding="utf-8")
-    warnings = [] if torch else ["-W", "error"]  # those of torch are not ours to mend
+def run_program(page, folder, *, extras):
+    script = folder / f"page_{page.stem}.py"
+    script.write_text(program(page, extras=extras), encoding="utf-8")
+    warnings = [] if extras else ["-W", "error"]  # those of torch are not ours to mend
     done = subprocess.run(
         [sys.executable, *warnings, script],
         cwd=folder,
@@ -97,13 +103,15 @@ def run_program(page, folder, *, torch):
 
 @pytest.mark.parametrize("page", pages_with("python"))
 def test_python_blocks_run(page, folder):
-    run_program(page, folder, torch=False)
+    run_program(page, folder, extras=False)
 
 
-@pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
-@pytest.mark.parametrize("page", pages_with("python", torch=True))
-def test_python_blocks_run_with_torch(page, folder):
-    run_program(page, folder, torch=True)
+@pytest.mark.parametrize("page", pages_with("python", extras=True))
+def test_python_blocks_run_with_what_they_need(page, folder):
+    needed = {needs for _, _, needs in blocks(page, "python") if needs}
+    if not any(map(installed, needed)):
+        pytest.skip(f"none of {', '.join(sorted(needed))} is installed")
+    run_program(page, folder, extras=True)
 
 
 @pytest.mark.parametrize("page", pages_with("console"))
