@@ -12,7 +12,7 @@
 //   * whatever has no Python value (a date past year 9999, an unknown time zone, text
 //   that
 //     is not UTF-8, a struct with a field name twice) is an `OSError` that tells the
-//     value, its type and the way out, `output="arrow"`.
+//     value, its type and the way out, `schema=`.
 
 #pragma once
 

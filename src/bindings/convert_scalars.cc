@@ -147,7 +147,7 @@ ConverterPtr MakeScalarConverter(const arrow::Array& array) {
       return MakeDecimal<arrow::Decimal256>(array);
     default:
       return Fail("values of type " + array.type()->ToString() + " have no Python value" +
-                  kUseArrow);
+                  kUseSchema);
   }
 }
 

@@ -174,11 +174,11 @@ ConverterPtr MakeStructConverter(const arrow::StructArray& array, int depth) {
     if (!names.insert(name).second && problem.empty()) {
       problem = "a value of type " + array.type()->ToString() +
                 " has two fields with the name \"" + name + "\" and makes no dict" +
-                kUseArrow;
+                kUseSchema;
     } else if (!row.AddKey(name)) {
       if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return nullptr;
       return Fail("a field name in the type " + array.type()->ToString() +
-                  " is not valid UTF-8" + kUseArrow);
+                  " is not valid UTF-8" + kUseSchema);
     }
     if (!AddField(array, i, depth, &fields)) return nullptr;
   }

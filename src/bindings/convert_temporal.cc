@@ -68,12 +68,12 @@ std::string Describe(int64_t value, const arrow::DataType& type) {
 
 std::nullptr_t FailRange(int64_t value, const arrow::DataType& type, const char* python) {
   return Fail(Describe(value, type) + " lies outside what " + python + " can hold" +
-              kUseArrow);
+              kUseSchema);
 }
 
 std::nullptr_t FailNanos(int64_t value, const arrow::DataType& type, const char* python) {
   return Fail(Describe(value, type) + " is no whole number of microseconds, which " +
-              python + " counts in" + kUseArrow);
+              python + " counts in" + kUseSchema);
 }
 
 PyObject* NewDate(int64_t days) {
@@ -176,7 +176,7 @@ class TimestampMaker {
       if (!zone_.tzinfo.is_valid()) {
         if (PyErr_Occurred() != nullptr) return nullptr;
         return Fail(Describe(value, *type_) +
-                    " has a time zone that Python's zoneinfo does not know" + kUseArrow);
+                    " has a time zone that Python's zoneinfo does not know" + kUseSchema);
       }
     }
     if (zone_.is_fixed) {

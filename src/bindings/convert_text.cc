@@ -48,7 +48,7 @@ PyObject* FailUtf8(std::string_view text, const arrow::DataType& type) {
   const char* quoted = repr.is_valid() ? PyUnicode_AsUTF8(repr.ptr()) : nullptr;
   if (quoted == nullptr) return nullptr;
   return Fail("a value of type " + type.ToString() + " is not valid UTF-8: " + quoted +
-              (text.size() > kShown ? "..." : "") + kUseArrow);
+              (text.size() > kShown ? "..." : "") + kUseSchema);
 }
 
 PyObject* NewString(std::string_view text, const arrow::DataType& type) {

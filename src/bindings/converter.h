@@ -56,7 +56,9 @@ std::nullptr_t Fail(const std::string& message);
 // For a value that refers to something beyond its array's buffers or children.
 std::nullptr_t FailBounds(const arrow::DataType& type);
 
-inline constexpr char kUseArrow[] = "; output=\"arrow\" gives it as it is";
+inline constexpr char kUseSchema[] =
+    "; schema= can give the column a type that has a value for it, such as \"int64\" or "
+    "\"binary\"";
 
 // The attribute of a module imported now, or null with the exception set.
 nanobind::object ImportAttribute(const char* module, const char* name);
