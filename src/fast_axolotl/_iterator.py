@@ -38,12 +38,16 @@ class DatasetIterator(StreamingReader):
         self._run = run
         self._given = run.given
         self._finished = False
+        self._counted = True
         self._maps: tuple[Callable[[Batch], Any], ...] = owner._maps  # noqa: SLF001
 
     def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
         if self._reader is None:
             if self._finished:
                 raise StopIteration
+            if not self._counted:
+                self._counted = True
+                self._owner._passes.start()  # noqa: SLF001
             self._reader, self._limit = self._owner._start(self._run)  # noqa: SLF001
         if self._given == self._limit:
             self._finished = True
@@ -103,7 +107,9 @@ class DatasetIterator(StreamingReader):
         if _topology.in_worker():
             passes.next_epoch_is(self._run.epoch + 1)
         elif owner._loaded is not None:  # noqa: SLF001
+            # It counts as a pass once it gives something: torchdata's loader makes an
+            # iterator of a finished state, and then, without asking it, the next one.
             passes.set(self._run.epoch)
-            passes.start()
+            self._counted = False
             owner._loaded = (passes.generation, owner._loaded[1])  # noqa: SLF001
             owner._current = self  # noqa: SLF001
