@@ -257,7 +257,7 @@ class StreamingDataset(EpochDataset):
                 "to_hf() gives the rows of the files, and map(), take() and skip() of "
                 "this dataset work on its batches: use those of what to_hf() returns"
             )
-        if not isinstance(self._distributed, str):
+        if self._distributed not in ("auto", "off"):
             raise ValueError(
                 "to_hf() gives all rows, and distributed= is one rank's share: leave it "
                 "out, and split what to_hf() returns with "

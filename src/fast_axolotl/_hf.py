@@ -13,6 +13,7 @@ from copy import copy, deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+import datasets
 import numpy as np
 import pyarrow as pa
 from datasets import DatasetInfo, Features, IterableDataset, iterable_dataset
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._reader import Batch
+
+if tuple(int(part) for part in datasets.__version__.split(".")[:2]) < (4, 8):
+    # Before, an epoch did not reach the order of the rows.
+    raise ImportError(f"datasets {datasets.__version__} is installed")
 
 _VERSION: Final = 1
 # Rows that are converted at a time: about this much of the files, within these bounds.
@@ -274,9 +279,25 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
                 yield row, pa.Table.from_arrays(arrays, schema=schema)
 
 
+def _check_numbers(kind: pa.DataType, values: list[Any]) -> None:
+    """Refuse what pyarrow would take for a number, or cut to one: 1.5 in integers."""
+    while pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        kind = kind.value_type
+        values = [item for value in values if value is not None for item in value]
+    if pa.types.is_integer(kind):
+        wrong = set(map(type, values)) - {int, type(None)}
+    elif pa.types.is_floating(kind):
+        wrong = set(map(type, values)) - {int, float, type(None)}
+    else:
+        return
+    if wrong:
+        raise TypeError(f"found {', '.join(sorted(t.__name__ for t in wrong))}")
+
+
 def _arrow_array(field: pa.Field, values: list[Any]) -> pa.Array:
     try:
         if not isinstance(field.type, pa.JsonType):
+            _check_numbers(field.type, values)
             return pa.array(values, field.type)
         texts = [None if value is None else json.dumps(value) for value in values]
         return pa.ExtensionArray.from_storage(field.type, pa.array(texts, pa.string()))
@@ -389,6 +410,8 @@ def _count(source: object) -> int | None:
         iterable_dataset.RebatchedArrowExamplesIterable,
         iterable_dataset.SelectColumnsIterable,
         iterable_dataset.BufferShuffledExamplesIterable,
+        # Newer than the oldest version.
+        getattr(iterable_dataset, "InterleavedShardsExamplesIterable", None),
     }
     mapped = kind is iterable_dataset.MappedExamplesIterable and not getattr(
         source, "batched", True
