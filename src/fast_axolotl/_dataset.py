@@ -30,8 +30,8 @@ _MIN_WINDOW: Final = 1024
 _MAX_WINDOW: Final = 65536
 # Seconds of indexing before a bar is shown to a person.
 _INDEX_PATIENCE: Final = 2.0
-# Reading less than this from the start, again and again, is not worth a warning. From this
-# size on, every gzip file has places to restart from.
+# Reading less than this from the start, again and again, is not worth a warning. From
+# this size on, every gzip file has places to restart from.
 _LARGE_FILE: Final = 16 << 20
 
 
