@@ -45,11 +45,14 @@ class ZstdDecoder {
     input.available -= static_cast<int64_t>(in.pos);
     if (ZSTD_isError(code)) return Status::IOError(ZSTD_getErrorName(code));
     at_frame_end_ = code == 0;
+    // A frame's end is a point once something comes behind it.
+    if (points_ && produced.pos > 0 &&
+        border_.out - points_->back().out >= kPointDistance) {
+      points_->push_back(border_);
+    }
     in_ += static_cast<int64_t>(in.pos);
     out_ += static_cast<int64_t>(produced.pos);
-    if (points_ && at_frame_end_ && out_ - points_->back().out >= kPointDistance) {
-      points_->push_back({in_, 0, out_, 0, 0, {}});
-    }
+    if (at_frame_end_) border_ = {in_, 0, out_, 0, 0, {}};
     return static_cast<int64_t>(produced.pos);
   }
 
@@ -65,6 +68,7 @@ class ZstdDecoder {
   const std::unique_ptr<ZSTD_DCtx, Free> context_{ZSTD_createDCtx()};
   std::vector<RestartPoint>* const points_;
   bool at_frame_end_ = false;
+  RestartPoint border_;  // the end of the last frame
   int64_t in_ = 0;
   int64_t out_ = 0;
 };

@@ -22,12 +22,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// What an index belongs to: it is stale as soon as any of this differs.
+// What an index belongs to: it is stale as soon as any of this differs. Empty where the
+// file is not the one that was looked at before: what is read of it now is an index of
+// neither.
 Result<std::string> KeyOf(const Input& input, const ReadOptions& options) {
   struct stat info;
   if (::stat(input.file.path.c_str(), &info) != 0) {
     return ErrnoError(errno, input.file.path, "cannot open");
   }
+  if (info.st_size != input.file.size) return "";
   std::error_code ignored;
   const fs::path real = fs::weakly_canonical(input.file.path, ignored);
 #if defined(__APPLE__)
@@ -62,6 +65,9 @@ std::string NameOf(const std::string& key, const Input& input,
 }
 
 std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& key) {
+  // Reading a folder is an exception.
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored)) return nullptr;
   std::ifstream file(path, std::ios::binary);
   if (!file) return nullptr;
   const std::string bytes((std::istreambuf_iterator<char>(file)), {});
@@ -151,6 +157,7 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   // A Parquet footer is an index already.
   if (folder_.empty() || input.format == &kParquet) return build();
   ARROW_ASSIGN_OR_RAISE(const std::string key, KeyOf(input, options));
+  if (key.empty()) return build();
   const fs::path path = fs::path(folder_) / NameOf(key, input, options);
   if (auto kept = Read(path, key)) return kept;
   std::error_code ignored;
@@ -160,7 +167,9 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   // Another process may have built it meanwhile.
   if (auto kept = Read(path, key)) return kept;
   ARROW_ASSIGN_OR_RAISE(auto index, build());
-  Write(path, EncodeIndex(*index, key));
+  // Not if the file has changed meanwhile.
+  const auto after = KeyOf(input, options);
+  if (after.ok() && *after == key) Write(path, EncodeIndex(*index, key));
   return index;
 }
 

@@ -1,0 +1,629 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The index: what it says of files of every format, and how it is kept on disk."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import warnings
+from pathlib import Path
+
+import epoch_files
+import pyarrow as pa
+import pytest
+from formats import skippable, to_gzip, to_zstd
+
+from fast_axolotl import StreamingDataset, _core, count_rows
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+    """An empty cache of this test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(folder))
+    return folder / "index"
+
+
+def kept(cache):
+    """The index files in the cache."""
+    if not cache.exists():
+        return []
+    return sorted(path for path in cache.iterdir() if path.suffix != ".lock")
+
+
+def build(path, folder=None, progress=None, threads=1, **options):
+    opened = StreamingDataset(path, **options)._open()
+    where = _core.index_folder() if folder is None else str(folder)
+    return _core.build_index(opened, where, threads, progress)
+
+
+def bytes_read(path):
+    """What building or loading the index of a file reads of it."""
+    seen = [0]
+    build(path, progress=seen.append)
+    return seen[-1]
+
+
+def rows_of(index):
+    return [rows for _, _, _, rows in index.fragments]
+
+
+def ids(batches):
+    return [i for batch in batches for i in batch["id"]]
+
+
+def shuffled(path, **options):
+    return StreamingDataset(path, 10, ["id"], shuffle=True, num_lanes=2, **options)
+
+
+def write_lines(path, rows=300, filler=40_000):
+    path.write_bytes(epoch_files.lines(range(rows), filler))
+    return path
+
+
+def slow_file(path, megabytes=300):
+    """That much of rows in a small file, so that indexing takes a while."""
+    row = epoch_files.lines(range(250), 4000)
+    path.write_bytes(gzip.compress(row, 1, mtime=0) * megabytes)
+    return path
+
+
+# --- what it says ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv", ".txt"])
+def test_plain_text_is_cut_at_mebibytes(tmp_path, cache, suffix):
+    write = {".json": epoch_files.array, ".csv": epoch_files.csv}
+    path = tmp_path / f"data{suffix}"
+    path.write_bytes(write.get(suffix, epoch_files.lines)(range(100), 40_000))
+    index = build(path)
+    assert index.rows == 100
+    assert index.from_start == []
+    # Rows belong to the mebibyte in which they begin.
+    assert len(index.fragments) == -(-path.stat().st_size // MEBIBYTE)
+    last = 0
+    for _, begin, end, rows in index.fragments:
+        assert last <= begin < end <= path.stat().st_size
+        assert begin - begin // MEBIBYTE * MEBIBYTE < 41_000
+        assert 20 <= rows <= 28 or end == path.stat().st_size
+        last = end
+
+
+def test_a_row_longer_than_a_fragment(tmp_path, cache):
+    path = tmp_path / "data.txt"
+    path.write_text("a\n" + "b" * 5 * MEBIBYTE + "\nc\n")
+    assert rows_of(build(path)) == [2, 1]
+
+
+def test_parquet_and_arrow_fragments(tmp_path, cache):
+    ids = range(100)
+    lengths = [len(batch) for batch in epoch_files.batches(ids, 9)]
+    epoch_files.write_ipc(tmp_path / "file.arrow", ids, stream=False)
+    assert rows_of(build(tmp_path / "file.arrow")) == lengths
+    epoch_files.write_ipc(tmp_path / "stream.arrow", ids, stream=True)
+    index = build(tmp_path / "stream.arrow")
+    assert rows_of(index) == [100]
+    assert index.from_start == [0]
+    epoch_files.write_parquet(tmp_path / "data.parquet", ids)
+    groups = [len(batch) for batch in epoch_files.batches(ids, 30)]
+    assert [rows for rows in rows_of(build(tmp_path / "data.parquet")) if rows] == [
+        rows for rows in groups if rows
+    ]
+    # A footer is an index: none is kept for Parquet.
+    assert len(kept(cache)) == 2
+
+
+def test_gzip_members(tmp_path, cache):
+    path = tmp_path / "data.jsonl.gz"
+    data = epoch_files.lines(range(100), 60)
+    path.write_bytes(to_gzip(data[:1001]) + to_gzip(b"") + to_gzip(data[1001:]))
+    index = build(path)
+    assert rows_of(index) == [100]
+    assert index.from_start == [0]
+    assert sorted(ids(shuffled(path))) == list(range(100))
+
+
+def test_zstd_frames(tmp_path, cache):
+    path = tmp_path / "data.jsonl.zst"
+    data = epoch_files.lines(range(100), 40_000)
+    path.write_bytes(skippable(b"seek table") + epoch_files.frames(data, 600_000))
+    index = build(path)
+    assert index.rows == 100
+    # Two frames are more than a mebibyte; what begins before a frame's end is of it.
+    assert len(index.fragments) == 3
+    assert index.from_start == []
+    path.write_bytes(skippable(b"") + to_zstd(data) + skippable(b"x" * 100))
+    index = build(path)
+    assert rows_of(index) == [100]
+    assert index.from_start == [0]
+
+
+def test_files_in_their_order(tmp_path, cache):
+    for i, rows in enumerate([3, 0, 5, 1]):
+        (tmp_path / f"{i}.jsonl").write_bytes(epoch_files.lines(range(rows), 60))
+    index = build(tmp_path, threads=4)
+    assert [(file, rows) for file, _, _, rows in index.fragments] == [
+        (0, 3),
+        (2, 5),
+        (3, 1),
+    ]
+    assert len(kept(cache)) == 4
+
+
+# --- one-frame zstd -------------------------------------------------------------------
+
+
+def test_a_file_read_from_its_start_is_named_once(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr("fast_axolotl._dataset._LARGE_FILE", MEBIBYTE)
+    path = tmp_path / "data.jsonl.zst"
+    data = b"".join(os.urandom(30).hex().encode() + b"\n" for _ in range(60_000))
+    rows = [json.dumps({"id": i, "text": t.decode()}) for i, t in enumerate(data.split())]
+    path.write_bytes(to_zstd("\n".join(rows).encode()))
+    assert path.stat().st_size > MEBIBYTE
+    dataset = StreamingDataset(path, 10_000, ["id"], shuffle=True, distributed=(0, 2))
+    with pytest.warns(UserWarning, match=r"'.*data\.jsonl\.zst'.*zstd frames") as seen:
+        found = ids(dataset)
+    assert len(seen) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(found) + len(ids(dataset)) == 60_000
+        # Read once, it costs nothing more.
+        alone = StreamingDataset(path, 10_000, ["id"], shuffle=True)
+        assert sorted(ids(alone)) == list(range(60_000))
+        # No more lanes than there are processes.
+        assert StreamingDataset(path, num_lanes=7).state_dict()["lanes"] == 1
+
+
+# --- when it is there, and when it is not ---------------------------------------------
+
+
+def test_len_is_exact_once_there_is_an_index(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl")
+    before = StreamingDataset(path, 7)
+    assert not before.len_is_exact
+    assert kept(cache) == []
+    list(StreamingDataset(path, 7))
+    assert kept(cache) == []  # plain reading needs none
+    list(shuffled(path))
+    assert len(kept(cache)) == 1
+    after = StreamingDataset(path, 7)
+    assert after.len_is_exact
+    assert after.num_rows == 300
+    assert len(after) == 43
+    assert count_rows(path) == 300
+
+
+def test_a_kept_index_is_not_built_again(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl")
+    assert bytes_read(path) == path.stat().st_size
+    modified = kept(cache)[0].stat().st_mtime_ns
+    assert bytes_read(path) == 0
+    assert kept(cache)[0].stat().st_mtime_ns == modified
+    assert ids(shuffled(path)) == ids(shuffled(path))
+    assert sorted(ids(shuffled(path))) == list(range(300))
+
+
+@pytest.mark.parametrize("change", ["size", "mtime"])
+def test_a_stale_index_is_built_anew(tmp_path, cache, change):
+    path = write_lines(tmp_path / "data.jsonl")
+    build(path)
+    if change == "size":
+        with path.open("ab") as file:
+            file.write(b'{"id": 300}\n')
+    else:
+        info = path.stat()
+        # As many bytes, cut into rows elsewhere.
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(reversed(lines)))
+        os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns + 1))
+    assert not StreamingDataset(path).len_is_exact
+    assert bytes_read(path) == path.stat().st_size
+    assert bytes_read(path) == 0
+    assert len(kept(cache)) == 1  # it took the place of the old one
+    rows = 301 if change == "size" else 300
+    assert sorted(ids(shuffled(path))) == list(range(rows))
+
+
+def test_csv_options_have_an_index_each(tmp_path, cache):
+    from fast_axolotl import CsvOptions
+
+    path = tmp_path / "data.csv"
+    path.write_text('1,"a\nb"\n2;c,d\n')
+    assert build(path).rows == 1
+    assert build(path, csv=CsvOptions(header=False)).rows == 2
+    assert build(path, csv=CsvOptions(header=False, delimiter=";")).rows == 3
+    assert build(path, format="text").rows == 3
+    assert build(path).rows == 1
+    assert len(kept(cache)) == 4
+
+
+def test_a_file_that_grew_behind_an_open_dataset(tmp_path, cache):
+    """The dataset is over the bytes that were there; the index of them is not kept as
+    that of the file as it is now."""
+    path = write_lines(tmp_path / "data.jsonl", rows=50)
+    old = shuffled(path)
+    with path.open("ab") as file:
+        file.write(epoch_files.lines(range(50, 60), 100))
+    assert sorted(ids(old)) == list(range(50))
+    assert sorted(ids(shuffled(path))) == list(range(60))
+    assert sorted(ids(old)) == list(range(50))
+
+
+def test_a_file_that_shrank_behind_an_open_dataset(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl", rows=50)
+    old = shuffled(path)
+    write_lines(path, rows=20)
+    build(path)
+    with pytest.raises(OSError, match=r"data\.jsonl: the file shrank"):
+        list(old)
+    assert sorted(ids(shuffled(path))) == list(range(20))
+
+
+def test_a_file_that_changed_since_it_was_indexed(tmp_path, cache):
+    """With its size and its time unchanged, no row is passed over without a word."""
+    path = write_lines(tmp_path / "data.jsonl", rows=100)
+    build(path)
+    info = path.stat()
+    lines = path.read_bytes().splitlines(keepends=True)
+    # Two rows have become one, of as many bytes.
+    merged = lines[0].rstrip() + b" " * (len(lines[1]) + 1 - 1) + b"\n"
+    path.write_bytes(merged[: len(lines[0]) + len(lines[1])] + b"".join(lines[2:]))
+    path.write_bytes(path.read_bytes().ljust(info.st_size, b" ")[: info.st_size])
+    os.utime(path, ns=(info.st_atime_ns, info.st_mtime_ns))
+    with pytest.raises(
+        OSError, match=r"data\.jsonl.*(changed since it was indexed|line)"
+    ):
+        list(shuffled(path))
+
+
+# --- damage ---------------------------------------------------------------------------
+
+
+def test_every_damaged_byte(tmp_path, cache):
+    """Never a crash and never other rows: a damaged index is built anew."""
+    path = tmp_path / "data.jsonl.zst"
+    path.write_bytes(epoch_files.frames(epoch_files.lines(range(90), 40_000), 700_000))
+    expected = build(path).fragments
+    (file,) = kept(cache)
+    good = file.read_bytes()
+    opened = StreamingDataset(path)._open()
+    for at in range(len(good)):
+        for flip in (1, 0x80):
+            damaged = bytearray(good)
+            damaged[at] ^= flip
+            file.write_bytes(damaged)
+            assert _core.load_index(opened, str(cache)) is None
+    for size in range(len(good)):
+        file.write_bytes(good[:size])
+        assert _core.load_index(opened, str(cache)) is None
+    assert build(path).fragments == expected
+    assert file.read_bytes() == good
+
+
+def test_an_index_of_another_file(tmp_path, cache):
+    first = write_lines(tmp_path / "first.jsonl", rows=20)
+    second = write_lines(tmp_path / "second.jsonl", rows=30)
+    build(first)
+    (of_first,) = kept(cache)
+    build(second)
+    (of_second,) = set(kept(cache)) - {of_first}
+    of_second.write_bytes(of_first.read_bytes())
+    assert build(second).rows == 30
+
+
+# --- the folder -----------------------------------------------------------------------
+
+
+def test_a_read_only_folder(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl", rows=20)
+    cache.mkdir()
+    cache.chmod(0o555)
+    try:
+        assert sorted(ids(shuffled(path))) == list(range(20))
+        assert os.getuid() == 0 or kept(cache) == []
+    finally:
+        cache.chmod(0o755)
+
+
+def test_a_folder_that_cannot_be(tmp_path, monkeypatch):
+    path = write_lines(tmp_path / "data.jsonl")
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "file" / "cache"))
+    assert sorted(ids(shuffled(path))) == list(range(300))
+    assert not StreamingDataset(path).len_is_exact
+
+
+def test_a_folder_in_the_way_of_the_file(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl", rows=20)
+    build(path)
+    (file,) = kept(cache)
+    file.unlink()
+    file.mkdir()
+    assert sorted(ids(shuffled(path))) == list(range(20))
+    assert [p.name for p in kept(cache)] == [file.name]  # nothing else is left
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"FAST_AXOLOTL_CACHE": "/c", "XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/c/index"),
+        ({"XDG_CACHE_HOME": "/x", "HOME": "/h"}, "/x/fast_axolotl/index"),
+        ({"XDG_CACHE_HOME": "x", "HOME": "/h"}, "/h/.cache/fast_axolotl/index"),
+        ({"FAST_AXOLOTL_CACHE": "", "HOME": "/h"}, "/h/.cache/fast_axolotl/index"),
+        ({}, ""),
+    ],
+)
+def test_where_it_is_kept(monkeypatch, variables, expected):
+    for name in ("FAST_AXOLOTL_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert _core.index_folder() == expected
+
+
+def test_without_any_folder(tmp_path, monkeypatch):
+    for name in ("FAST_AXOLOTL_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    path = write_lines(tmp_path / "data.jsonl", rows=20)
+    monkeypatch.chdir(tmp_path)
+    assert sorted(ids(shuffled(path))) == list(range(20))
+    assert [p.name for p in tmp_path.iterdir()] == ["data.jsonl"]
+
+
+def test_it_is_written_whole_or_not_at_all(tmp_path, cache):
+    """Whoever looks while it is written, again and again, sees all of it or nothing."""
+    path = write_lines(tmp_path / "data.jsonl", rows=100)
+    opened = StreamingDataset(path)._open()
+    build(path)
+    (file,) = kept(cache)
+    good = file.read_bytes()
+    stop = threading.Event()
+    seen = set()
+
+    def look():
+        while not stop.is_set():
+            if file.exists():
+                seen.add(file.read_bytes())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for i in range(20):
+        if i % 2:
+            file.write_bytes(b"")
+        _core.build_index(opened, str(cache), 1, None)
+    stop.set()
+    thread.join()
+    assert seen <= {good, b""}
+    assert [p.name for p in kept(cache)] == [file.name]  # no temporary file stays
+
+
+# --- several at once ------------------------------------------------------------------
+
+BUILDER = """
+    import os, sys
+    from fast_axolotl import StreamingDataset, _core
+    opened = StreamingDataset(sys.argv[1])._open()
+    print("ready", flush=True)
+    sys.stdin.readline()
+    seen = [0]
+    index = _core.build_index(opened, _core.index_folder(), 1, seen.append)
+    print(index.rows, max(seen))
+"""
+
+
+def builder(path):
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(BUILDER), str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_one_process_builds_while_others_wait(tmp_path, cache):
+    path = slow_file(tmp_path / "data.jsonl.gz", 100)
+    processes = [builder(path) for _ in range(2)]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    found = [process.communicate(timeout=60)[0].split() for process in processes]
+    assert {rows for rows, _ in found} == {str(250 * 100)}
+    read = sorted(int(done) for _, done in found)
+    assert read[0] == 0
+    assert read[1] > 0
+    assert len(kept(cache)) == 1
+
+
+def test_a_builder_that_is_killed_blocks_nobody(tmp_path, cache):
+    path = slow_file(tmp_path / "data.jsonl.gz", 100)
+    process = builder(path)
+    process.stdout.readline()
+    process.stdin.write("\n")
+    process.stdin.flush()
+    deadline = time.monotonic() + 10
+    while not list(cache.glob("*.lock")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+    assert kept(cache) == []
+    small = write_lines(tmp_path / "small.jsonl", rows=10)
+    assert build(small).rows == 10
+    assert build(path).rows == 250 * 100
+
+
+# --- while it is built ----------------------------------------------------------------
+
+
+def test_ctrl_c_while_indexing(tmp_path, cache):
+    path = slow_file(tmp_path / "data.jsonl.gz")
+    code = """
+        import os, signal, sys, threading, time
+        from fast_axolotl import StreamingDataset, _core
+        opened = StreamingDataset(sys.argv[1])._open()
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        start = time.monotonic()
+        try:
+            _core.build_index(opened, _core.index_folder(), 2, None)
+        except KeyboardInterrupt:
+            print(time.monotonic() - start)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert 0.05 < float(done.stdout) < 1.5
+    assert kept(cache) == []
+
+
+def test_ctrl_c_while_waiting_for_another(tmp_path, cache):
+    import fcntl
+
+    path = write_lines(tmp_path / "data.jsonl", rows=10)
+    build(path)
+    (file,) = kept(cache)
+    file.unlink()
+
+    class EnoughError(Exception):
+        pass
+
+    def progress(done):
+        raise EnoughError
+
+    with open(f"{file}.lock", "w") as lock:  # noqa: PTH123
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        start = time.monotonic()
+        with pytest.raises(EnoughError):
+            build(path, progress=progress)
+        assert time.monotonic() - start < 2
+    assert build(path).rows == 10
+
+
+def test_progress_counts_bytes_and_may_stop_it(tmp_path, cache):
+    path = slow_file(tmp_path / "data.jsonl.gz")
+    seen = []
+
+    def progress(done):
+        seen.append(done)
+        if len(seen) == 4:
+            raise ValueError("enough")
+
+    with pytest.raises(ValueError, match="enough"):
+        build(path, progress=progress)
+    assert seen == sorted(seen)
+    assert 0 < seen[-1] < path.stat().st_size
+    assert kept(cache) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("a.json", b'[{"id": 1}, {"id": 2}', "a.json"),
+        ("a.jsonl.gz", to_gzip(b'{"id": 1}\n' * 1000)[:-9], "a.jsonl.gz: gzip data at"),
+        ("a.jsonl.zst", to_zstd(b'{"id": 1}\n' * 1000)[:-3], "a.jsonl.zst: zstd data at"),
+        ("a.jsonl.gz", to_gzip(b'{"id": 1}\n') + b"oops", "a.jsonl.gz: gzip data at"),
+    ],
+)
+def test_a_fault_while_indexing_names_its_place(tmp_path, cache, name, content, place):
+    (tmp_path / "0.jsonl").write_text('{"id": 0}\n')
+    (tmp_path / name).write_bytes(content)
+    files = [str(tmp_path / "0.jsonl"), str(tmp_path / name)]
+    for _ in range(2):
+        with pytest.raises(OSError, match=place) as error:
+            StreamingDataset(files, shuffle=True).state_dict()
+        assert str(error.value).count(name) == 1
+    assert len(kept(cache)) <= 1
+
+
+def test_the_first_faulty_file_is_named(tmp_path, cache):
+    for i in range(20):
+        good = i not in {7, 11, 19}
+        data = epoch_files.lines(range(2000 - 100 * i), 200)
+        compressed = to_gzip(data)
+        (tmp_path / f"{i:02}.jsonl.gz").write_bytes(
+            compressed if good else compressed[:-5]
+        )
+    for _ in range(3):
+        with pytest.raises(OSError, match=r"07\.jsonl\.gz"):
+            build(tmp_path, threads=4)
+
+
+def test_a_bad_row_is_no_fault_of_the_index(tmp_path, cache):
+    """It has its place; reading it is what fails, by its line."""
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(
+        epoch_files.lines(range(60), 40_000) + b"oops\n" + epoch_files.lines(range(9), 60)
+    )
+    assert build(path).rows == 70
+    data = StreamingDataset(path, 10, num_lanes=1, shuffle=True, shuffle_window=10)
+    with pytest.raises(OSError, match=r"data\.jsonl: line 61, column 1 \(byte offset"):
+        list(data)
+
+
+# --- what it saves --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("codec", ["plain", "zst"])
+def test_going_on_reads_only_what_comes(tmp_path, cache, codec):
+    data = epoch_files.lines(range(500), 40_000)
+    if codec == "plain":
+        path = tmp_path / "data.jsonl"
+        path.write_bytes(data)
+    else:
+        path = tmp_path / "data.jsonl.zst"
+        # Bytes that do not compress would take long to make; frames of little do as well.
+        path.write_bytes(epoch_files.frames(data, 400_000))
+    dataset = StreamingDataset(path, 10, ["id"], num_lanes=1)
+    dataset.load_state_dict({**dataset.state_dict(), "batch": 48})
+    with iter(dataset) as reader:
+        assert ids(reader) == list(range(480, 500))
+        assert reader.bytes_read < 0.15 * path.stat().st_size
+
+
+def test_a_worker_of_many_reads_its_lane(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl", rows=400)
+    total = 0
+    for rank in range(4):
+        dataset = StreamingDataset(path, 10, ["id"], distributed=(rank, 4))
+        with iter(dataset) as reader:
+            assert len(ids(reader)) == 100
+            assert reader.bytes_read < 0.35 * path.stat().st_size
+            total += reader.bytes_read
+    assert total < 1.3 * path.stat().st_size
+
+
+def test_an_arrow_file_with_dictionaries(tmp_path, cache):
+    """A batch from the middle needs dictionaries from before it."""
+    path = tmp_path / "data.arrow"
+    schema = pa.schema({"id": pa.dictionary(pa.int32(), pa.string())})
+    with pa.ipc.new_file(path, schema) as writer:
+        for first in range(0, 40, 10):
+            values = [f"v{i % 7}" for i in range(first, first + 10)]
+            column = pa.array(values).dictionary_encode()
+            column = pa.DictionaryArray.from_arrays(
+                pa.array([int(v[1]) for v in values], pa.int32()),
+                pa.array([f"v{i}" for i in range(7)]),
+            )
+            writer.write_batch(pa.record_batch([column], schema=schema))
+    dataset = StreamingDataset(path, 5, num_lanes=1)
+    dataset.load_state_dict({**dataset.state_dict(), "batch": 5})
+    assert ids(dataset) == [f"v{i % 7}" for i in range(25, 40)]
+
+
+def test_it_is_small(tmp_path, cache):
+    path = write_lines(tmp_path / "data.jsonl", rows=2000, filler=10_000)
+    build(path)
+    assert kept(cache)[0].stat().st_size < 2000
+    assert Path(f"{kept(cache)[0]}.lock").stat().st_size == 0
