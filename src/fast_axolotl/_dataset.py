@@ -247,7 +247,7 @@ class StreamingDataset(EpochDataset):
                 that can share them.
 
         Raises:
-            ImportError: datasets is not installed, or older than 4.8.
+            ImportError: datasets is not installed, or older than 5.0.
             ValueError: This dataset has ``map``, ``take`` or ``skip``, which work on
                 batches, or a column of a type that datasets does not know, or
                 ``distributed`` gives one rank's share.
@@ -268,7 +268,7 @@ class StreamingDataset(EpochDataset):
             from fast_axolotl import _hf
         except ImportError as error:
             raise ImportError(
-                f"to_hf() needs datasets 4.8 or newer: pip install datasets ({error})"
+                f"to_hf() needs datasets 5.0 or newer: pip install datasets ({error})"
             ) from error
         return _hf.rows_dataset(self, shards)
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._reader import Batch
 
-if tuple(int(part) for part in datasets.__version__.split(".")[:2]) < (4, 8):
-    # Before, an epoch did not reach the order of the rows.
+if int(datasets.__version__.split(".")[0]) < 5:
+    # Before, an epoch did not reach the order of the rows, or resuming behind filter and
+    # the like lost up to a thousand of them.
     raise ImportError(f"datasets {datasets.__version__} is installed")
 
 _VERSION: Final = 1
