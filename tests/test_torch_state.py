@@ -3,6 +3,7 @@
 
 import json
 import multiprocessing
+import os
 import pickle
 
 import pyarrow as pa
@@ -178,6 +179,24 @@ def test_processes_that_a_dataset_is_given_to(folder, epochs, method):
     for process in ranks:
         process.join()
     assert ids(data) == epochs[0]
+
+
+def _rank_of_the_launcher(data, queue):
+    os.environ.update(RANK="1", WORLD_SIZE="2")
+    queue.put(ids(data))
+
+
+@pytest.mark.xfail(reason="a rank that is spawned gets its parent's rank", strict=True)
+def test_auto_asks_in_the_process_that_reads(folder):
+    """`torch.multiprocessing.spawn(train, (dataset,))`, where `train` joins a group."""
+    context = multiprocessing.get_context("spawn")
+    data = dataset(folder, num_lanes=2, tail="keep")
+    queue = context.Queue()
+    process = context.Process(target=_rank_of_the_launcher, args=(data, queue))
+    process.start()
+    found = queue.get(timeout=60)
+    process.join()
+    assert found == ids(dataset(folder, num_lanes=2))[1::2]
 
 
 # --- StatefulDataLoader ---------------------------------------------------------------
