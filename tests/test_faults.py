@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 import threading
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -226,6 +227,28 @@ def test_cut_off_between_members_and_frames(suffix, compress, worker, tmp_path):
         else:
             assert kind == "OSError", cut
             assert len(rows) <= sum(border <= cut for border in borders) + 1, cut
+
+
+def gzip_member(data, extra):
+    """A member with all optional header fields, and its header's size."""
+    header = b"\x1f\x8b\x08\x1e" + bytes(6)
+    header += len(extra).to_bytes(2, "little") + extra + b"name\0comment\0"
+    header += (zlib.crc32(header) & 0xFFFF).to_bytes(2, "little")
+    trailer = zlib.crc32(data).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+    return header + zlib.compress(data, wbits=-15) + trailer, len(header)
+
+
+def test_a_gzip_header_cut_by_the_border_of_two_reads(tmp_path):
+    """Compressed bytes are read in 256 KiB, and a border may be anywhere in a header."""
+    line = random.Random(0).randbytes(220_000).hex()
+    size = len(gzip_member(line.encode(), b"")[0])
+    second, header = gzip_member(b"\nsecond\n", b"extra")
+    path = tmp_path / "data.txt.gz"
+    for cut in range(header + 1):
+        first, _ = gzip_member(line.encode(), bytes((256 << 10) - size - cut))
+        assert len(first) + cut == 256 << 10
+        path.write_bytes(first + second)
+        assert [row["text"] for row in read_rows(path)] == [line, "second"], cut
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])

@@ -87,7 +87,12 @@ class GzipDecoder {
     state_.avail_in = static_cast<uint32_t>(input.available);
     state_.next_out = out;
     state_.avail_out = offered;
-    const int code = isal_inflate(&state_);
+    int code = ISAL_DECOMP_OK;
+    if (in_header_) {
+      code = isal_read_gzip_header(&state_, &header_);
+      in_header_ = code != ISAL_DECOMP_OK;
+    }
+    if (!in_header_) code = isal_inflate(&state_);
     input.available = state_.avail_in;
     input.next = state_.next_in;
     const int64_t wrote = offered - state_.avail_out;
@@ -107,10 +112,16 @@ class GzipDecoder {
  private:
   void Restart() {
     isal_inflate_init(&state_);
-    state_.crc_flag = ISAL_GZIP;
+    state_.crc_flag = ISAL_GZIP_NO_HDR_VER;
+    isal_gzip_header_init(&header_);
+    in_header_ = true;
   }
 
   inflate_state state_;
+  // Where isal_inflate reads the header itself, it forgets between two calls which of
+  // the optional fields are still to come.
+  isal_gzip_header header_;
+  bool in_header_ = false;
   std::vector<uint8_t> window_;
   int bits_ = 0;
   bool padded_ = false;
