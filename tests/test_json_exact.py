@@ -568,3 +568,28 @@ def test_a_bad_row_in_the_second_file(tmp_path):
     assert bad.name in str(error)
     assert good.name not in str(error)
     assert place("line", 2).search(str(error))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (["1", "1.5", "null"], "float64"),
+        (["1.5", "2", "NaN", "-Infinity"], "float64"),
+        (["[1]", "[1.5, null]", "[]", "null"], "list<float64>"),
+        (["1", "12345678901234567890"], "json"),
+        (["1", "1.5", '"x"'], "json"),
+        (["[1]", "[1.5]", "[[1]]"], "json"),
+        (["1", "[1.5]"], "json"),
+        (["true", "1"], "json"),
+    ],
+)
+def test_the_schema_widens_and_the_values_stay(values, kind, tmp_path):
+    """Integers and floats make a float column, in whose batches integers are integers."""
+    text = "".join(f'{{"x": {value}}}\n' for value in values)
+    wanted = [json.loads(value) for value in values]
+    for parts in ([text], text.splitlines()):
+        paths = [write(tmp_path, part, f"-{i}.jsonl") for i, part in enumerate(parts)]
+        with fast_axolotl.streaming_dataset_reader(paths) as reader:
+            assert reader.schema == {"x": kind}
+            (batch,) = reader
+        assert repr(batch["x"]) == repr(wanted)

@@ -35,6 +35,20 @@ bool IsJsonField(const arrow::Field& field) {
   return field.metadata() && field.metadata()->Contains(kJsonKey);
 }
 
+std::shared_ptr<arrow::Field> JsonNumberField(const std::string& name,
+                                              const arrow::DataType& type) {
+  const char* kind = type.id() == arrow::Type::LIST ? "list<double>" : "double";
+  return arrow::field(name, arrow::utf8(), /*nullable=*/true,
+                      arrow::key_value_metadata({kJsonKey}, {kind}));
+}
+
+std::shared_ptr<arrow::DataType> TypeOfJsonField(const arrow::Field& field) {
+  const std::string kind = field.metadata()->Get(kJsonKey).ValueOr("text");
+  if (kind == "double") return arrow::float64();
+  if (kind == "list<double>") return arrow::list(arrow::float64());
+  return nullptr;
+}
+
 std::shared_ptr<arrow::Field> PresenceField(const std::string& name) {
   static const auto kMetadata = arrow::key_value_metadata({kPresenceKey}, {"row"});
   return arrow::field(PresenceName(name), arrow::boolean(), /*nullable=*/false,

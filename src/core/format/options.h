@@ -46,6 +46,13 @@ struct ReadOptions {
 std::shared_ptr<arrow::Field> JsonField(const std::string& name);
 bool IsJsonField(const arrow::Field& field);
 
+/// The same where all values are numbers of both kinds, or lists of such: each is carried
+/// as it stands, and the column as a whole is of `type`, double or list<double>.
+std::shared_ptr<arrow::Field> JsonNumberField(const std::string& name,
+                                              const arrow::DataType& type);
+/// The type of the column as a whole; null where it is of no simple one.
+std::shared_ptr<arrow::DataType> TypeOfJsonField(const arrow::Field& field);
+
 /// A hidden bool column that says which rows have the key `name` at all, stored beside a
 /// column that the sample did not show: a batch has such a key only if a row of it does.
 std::shared_ptr<arrow::Field> PresenceField(const std::string& name);

@@ -35,9 +35,14 @@ std::shared_ptr<arrow::DataType> Widen(const std::shared_ptr<arrow::DataType>& a
 std::shared_ptr<arrow::Field> WidenField(const std::shared_ptr<arrow::Field>& a,
                                          const std::shared_ptr<arrow::Field>& b,
                                          Mixed mixed) {
-  if (IsJsonField(*a) || IsJsonField(*b)) return JsonField(a->name());
-  auto type = Widen(a->type(), b->type());
-  if (type) return a->WithType(std::move(type))->WithNullable(true);
+  const auto type_of = [](const arrow::Field& field) {
+    return IsJsonField(field) ? TypeOfJsonField(field) : field.type();
+  };
+  const auto left = type_of(*a);
+  const auto right = type_of(*b);
+  if (!left || !right) return JsonField(a->name());
+  auto type = Widen(left, right);
+  if (type) return arrow::field(a->name(), std::move(type));
   return mixed == Mixed::kJson ? JsonField(a->name())
                                : arrow::field(a->name(), arrow::utf8());
 }

@@ -66,6 +66,9 @@ Status Dataset::TakeSample() {
   }
   arrow::FieldVector fields = found->fields();
   for (auto& field : fields) {
+    if (IsJsonField(*field) && TypeOfJsonField(*field)) {
+      field = arrow::field(field->name(), TypeOfJsonField(*field));
+    }
     if (csv && field->type()->id() == arrow::Type::NA) {
       field = arrow::field(field->name(), arrow::utf8());
     } else if (json && IsUnknown(*field->type())) {

@@ -272,9 +272,10 @@ TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
       MakeSplitter(pass->delimiter),
       [skip_header, pass](Block block) -> Result<std::function<Decoded()>> {
         ARROW_RETURN_NOT_OK(skip_header(&block));
+        // A block of nothing but blank lines before the header.
+        if (pass->names.empty()) return [] { return Decoded{}; };
         // From here on the pass does not change: tasks may share it.
         return [pass = std::shared_ptr<const Pass>(pass), block = std::move(block)] {
-          if (pass->names.empty()) return Decoded{};
           return DecodeBlock(*pass, block);
         };
       },

@@ -45,6 +45,28 @@ bool IsInteger(const char* p) {
   return *p != '.' && *p != 'e' && *p != 'E';
 }
 
+// Whether a value that was read is a number that is an int64 or a double.
+bool IsPlainNumber(const char* p, const char* end) {
+  if (!IsDigit(*p) && *p != '-' && *p != 'N' && *p != 'I') return false;
+  if (*p == 'N' || *p == 'I') return true;
+  Number number;
+  Fault fault;
+  return ScanNumber(p, &number, &fault) == end && number.kind != Number::kBigInt;
+}
+
+// Whether a list that was read holds such numbers and nulls only.
+bool IsListOfNumbers(const char* p, const char* end) {
+  p = SkipSpace(p + 1);
+  while (p < end - 1) {
+    Fault fault;
+    const char* next = SkipValue(p, 1, &fault);
+    if (!next || (*p != 'n' && !IsPlainNumber(p, next))) return false;
+    p = SkipSpace(next);
+    if (*p == ',') p = SkipSpace(p + 1);
+  }
+  return true;
+}
+
 }  // namespace
 
 Status Column::Pad(int64_t row) {
@@ -257,6 +279,22 @@ const char* Column::ParseString(const char* p, Values* values, Fault* fault) {
   return values->CommitString(stop).ok() ? end : OutOfMemory(p, fault);
 }
 
+// Says what the texts have in common: numbers, or lists of numbers, or nothing.
+std::shared_ptr<arrow::Field> Column::TextField(const char* text) const {
+  bool numbers = use_ == Use::kTyped;
+  bool lists = numbers;
+  for (const Span& span : spans_) {
+    if (span.begin == span.end) continue;
+    const char* p = text + span.begin;
+    const bool list = *p == '[';
+    numbers = numbers && !list && IsPlainNumber(p, text + span.end);
+    lists = lists && list && IsListOfNumbers(p, text + span.end);
+    if (!numbers && !lists) return JsonField(name_);
+  }
+  return JsonNumberField(name_,
+                         lists ? *arrow::list(arrow::float64()) : *arrow::float64());
+}
+
 Result<std::shared_ptr<arrow::Array>> Column::Presence(int64_t rows) const {
   arrow::BooleanBuilder builder;
   ARROW_RETURN_NOT_OK(builder.Reserve(rows));
@@ -267,7 +305,7 @@ Result<std::shared_ptr<arrow::Array>> Column::Presence(int64_t rows) const {
   return builder.Finish();
 }
 
-Result<Column::Finished> Column::Finish(int64_t rows, const char* text) {
+Result<Column::Finished> Column::Finish(int64_t rows, const char* text, bool classify) {
   ARROW_RETURN_NOT_OK(Pad(rows));
   if (shape_ == Shape::kFlat) {
     ARROW_ASSIGN_OR_RAISE(auto array, values_.Finish());
@@ -307,7 +345,7 @@ Result<Column::Finished> Column::Finish(int64_t rows, const char* text) {
     }
   }
   ARROW_ASSIGN_OR_RAISE(auto array, builder.Finish());
-  return Finished{JsonField(name_), array};
+  return Finished{classify ? TextField(text) : JsonField(name_), array};
 }
 
 }  // namespace fast_axolotl::json

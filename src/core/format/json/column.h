@@ -52,8 +52,9 @@ class Column {
   /// Which of the rows `[0, rows)` have the key, be it with null.
   Result<std::shared_ptr<arrow::Array>> Presence(int64_t rows) const;
 
-  /// The column for rows `[0, rows)`.
-  Result<Finished> Finish(int64_t rows, const char* text);
+  /// The column for rows `[0, rows)`. `classify`: if it is text only because integers and
+  /// doubles meet in it, the field says so; this looks at every value again.
+  Result<Finished> Finish(int64_t rows, const char* text, bool classify = false);
 
  private:
   enum class Shape : uint8_t { kFlat, kList, kText };
@@ -68,6 +69,7 @@ class Column {
   const char* ParseScalar(const char* p, Values* values, Fault* fault);
   const char* ParseString(const char* p, Values* values, Fault* fault);
   const char* ParseInt64s(const char* p, Status* status);
+  std::shared_ptr<arrow::Field> TextField(const char* text) const;
   const char* AsText(const char* p, Fault* fault);
 
   std::string name_;

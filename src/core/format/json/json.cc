@@ -65,7 +65,8 @@ class Rows {
         fields.push_back(PresenceField(name));
         arrays.push_back(std::move(presence));
       }
-      ARROW_ASSIGN_OR_RAISE(auto finished, column.Finish(count_, text_));
+      ARROW_ASSIGN_OR_RAISE(auto finished,
+                            column.Finish(count_, text_, !options_.sampled));
       fields.push_back(std::move(finished.field));
       arrays.push_back(std::move(finished.array));
     }
