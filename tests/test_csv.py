@@ -269,6 +269,13 @@ def test_a_blank_line_of_a_single_column_is_a_null(tmp_path):
     assert read_rows(write(tmp_path, "a\r\n\r\n1\r\n")) == [{"a": None}, {"a": 1}]
 
 
+def test_blank_lines_over_many_blocks_before_the_header(tmp_path):
+    """The header is found in a later block than the first; what lies before is no row."""
+    path = write(tmp_path, b"\n" * 4_000_000 + b"x\n1\n")
+    for _ in range(5):
+        assert read_rows(path, num_threads=4) == [{"x": 1}]
+
+
 def test_a_blank_first_line_of_a_single_column_without_header(tmp_path):
     path = write(tmp_path, "\nx\n\ny\n")
     rows = read_rows(path, csv=CsvOptions(header=False))
