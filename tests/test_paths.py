@@ -302,6 +302,9 @@ def test_links_in_circles_end(tmp_path):
     (tmp_path / "sub" / "up").symlink_to(tmp_path)
     (tmp_path / "sub" / "self").symlink_to(tmp_path / "sub")
     assert read(tmp_path) == ["a.jsonl", "sub/b.jsonl"]
+    assert read(str(tmp_path / "**")) == ["a.jsonl", "sub/b.jsonl"]
+    assert read(str(tmp_path / "**" / "*.jsonl")) == ["a.jsonl", "sub/b.jsonl"]
+    assert read(str(tmp_path / "s*" / "**" / "b*")) == ["sub/b.jsonl"]
 
 
 def test_a_link_that_leads_nowhere(tmp_path):

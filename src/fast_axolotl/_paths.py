@@ -123,9 +123,7 @@ def _not_found(path: str) -> FileNotFoundError:
 
 
 def _files_of_glob(pattern: str) -> list[str]:
-    import glob
-
-    found = [name for name in glob.glob(pattern, recursive=True) if os.path.isfile(name)]
+    found = [name for name in set(_glob(pattern)) if os.path.isfile(name)]
     with_arrow = {os.path.dirname(name) for name in found if name.endswith(".arrow")}
     files = [
         name
@@ -146,6 +144,36 @@ def _files_of_glob(pattern: str) -> list[str]:
         )
     # Where "a//b" or "./b" are written, what is sorted is the rest of all names alike.
     return sorted(files, key=os.fsencode)
+
+
+def _glob(pattern: str) -> Iterator[str]:
+    """What ``glob.glob`` finds recursively, but never in circles of links."""
+    import glob
+
+    parts = re.split("/+", pattern)
+    if "**" not in parts:
+        yield from glob.glob(pattern)
+        return
+    at = parts.index("**")
+    before, after = parts[:at], parts[at + 1 :] or ["*"]
+    for base in glob.glob("/".join([*before, ""])) if before else [""]:
+        for folder in _folders(base, ()):
+            yield from _glob(glob.escape(folder) + "/".join(after))
+
+
+def _folders(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
+    """A folder, written with a slash behind it, and all below it that are not hidden."""
+    try:
+        info = os.stat(folder or ".")
+        with os.scandir(folder or ".") as entries:
+            below = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except OSError:
+        return  # as in glob
+    identity = (info.st_dev, info.st_ino)
+    if identity not in above:
+        yield folder
+        for name in below:
+            yield from _folders(f"{folder}{name}/", (*above, identity))
 
 
 # --- folders --------------------------------------------------------------------------
