@@ -438,7 +438,6 @@ def test_epochs_advance_by_themselves(pool):
     assert ids(files.dataset(seed=1)) != found[0]
 
 
-@pytest.mark.xfail(reason="a finished iterator's state hides set_epoch()", strict=True)
 def test_the_state_says_what_set_epoch_said(pool):
     data = Files(pool, SMALL).dataset()
     list(data)
@@ -674,7 +673,6 @@ def test_a_pickle_carries_options_and_a_pending_state(pool):
     assert ids(again) == files.expected(2)
 
 
-@pytest.mark.xfail(reason="a pickle keeps the fingerprint and the count", strict=True)
 def test_a_pickle_looks_at_the_files_anew(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text('{"id": 1}\n' * 10)

@@ -199,7 +199,6 @@ def test_len_is_exact_once_there_is_an_index(tmp_path, cache):
     assert count_rows(path) == 300
 
 
-@pytest.mark.xfail(reason="an estimate until the first pass began", strict=True)
 @pytest.mark.parametrize("options", [{"shuffle": True}, {"distributed": (1, 2)}], ids=str)
 def test_len_is_exact_where_the_index_is_needed_anyway(tmp_path, cache, options):
     """A schedule made of it, before the first batch, is that of the run."""
@@ -210,7 +209,6 @@ def test_len_is_exact_where_the_index_is_needed_anyway(tmp_path, cache, options)
     assert len(data) == len(list(data))
 
 
-@pytest.mark.xfail(reason="num_lanes=1 asks the index for large files", strict=True)
 def test_one_lane_is_plain_reading(tmp_path, cache):
     path = write_lines(tmp_path / "data.jsonl")
     next(iter(StreamingDataset(path, 7, num_lanes=1)))

@@ -124,7 +124,6 @@ def test_the_parent_does_not_know(folder, epochs):
     assert ids(other) == epochs[2]
 
 
-@pytest.mark.xfail(reason="the state of an earlier pass hides the workers'", strict=True)
 def test_the_parent_does_not_know_although_it_read_before(folder):
     data = dataset(folder)
     list(data)
@@ -142,7 +141,6 @@ def test_a_loaded_state_reaches_the_workers(folder, epochs, way):
     assert ids(loader) == epochs[2]
 
 
-@pytest.mark.xfail(reason="workers that are kept do not hear of a state", strict=True)
 def test_a_state_loaded_while_workers_are_kept(folder, epochs):
     data = dataset(folder)
     state = data.state_dict()
@@ -186,7 +184,6 @@ def _rank_of_the_launcher(data, queue):
     queue.put(ids(data))
 
 
-@pytest.mark.xfail(reason="a rank that is spawned gets its parent's rank", strict=True)
 def test_auto_asks_in_the_process_that_reads(folder):
     """`torch.multiprocessing.spawn(train, (dataset,))`, where `train` joins a group."""
     context = multiprocessing.get_context("spawn")

@@ -139,7 +139,10 @@ class StreamingDataset(EpochDataset):
         return self._indexed[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "_opened": None, "_indexed": None}
+        state = {**super().__getstate__(), "_opened": None, "_indexed": None}
+        if not _topology.is_spawning():
+            state["_count"] = None
+        return state
 
     def _changed(self, **changes: Any) -> Self:
         other = super()._changed(**changes)
@@ -192,8 +195,8 @@ class StreamingDataset(EpochDataset):
 
     def _default_lanes(self, topology: Topology) -> int:
         own = topology.world * topology.workers
-        if self._lanes is None:
-            return own
+        if self._lanes is None or self._lanes <= own:
+            return self._lanes or own
         return min(self._lanes, own) if self._large_from_start() else self._lanes
 
     def _large_from_start(self) -> str | None:
@@ -275,6 +278,9 @@ class StreamingDataset(EpochDataset):
     # --- what there is -----------------------------------------------------------------
 
     def _counted(self) -> tuple[int, bool]:
+        if self._count is None and (self._shuffle or self._rank_and_world()[1] > 1):
+            # A pass will need the index: a schedule made of its length is to hold.
+            self._index()
         if self._count is None:
             index = _core.load_index(self._open(), _core.index_folder())
             if index is not None:
@@ -307,7 +313,7 @@ class StreamingDataset(EpochDataset):
         It is an estimate unless :attr:`len_is_exact`.
         """
         batches = -(-self.num_rows // self.batch_size)
-        rank, world = _topology.rank_and_world(self._distributed)
+        rank, world = self._rank_and_world()
         run = Run(Topology(rank, world), 0, self._first)
         return self._share(run, batches).rank_batches
 

@@ -76,11 +76,12 @@ class EpochDataset(ABC):
         self._last: int | None = None
         self._maps: tuple[Callable[[Any], Any], ...] = ()
         self._passes = PassCounter()
-        # The loaded state, and when it was loaded: it is the start of one pass.
-        self._loaded: tuple[int, State] | None = None
+        # What a worker goes on from, which none of the others does.
         self._worker_loaded: Run | None = None
         self._current: DatasetIterator | None = None
         self._fingerprint: str | None = None
+        # What "auto" means to a worker that was spawned.
+        self._parent_rank: tuple[int, int] | None = None
 
     # --- what a subclass says -----------------------------------------------------------
 
@@ -138,11 +139,15 @@ class EpochDataset(ABC):
     def __getstate__(self) -> dict[str, Any]:
         state = {**self.__dict__}
         state["_current"] = None
+        if not _topology.is_spawning():
+            # Who reads it later looks at the files as they are then.
+            state["_fingerprint"] = None
         if _topology.is_spawning() and not isinstance(self._distributed, (str, tuple)):
             # A process group stays behind, what it says goes along.
             state["_distributed"] = _topology.rank_and_world(self._distributed)
         elif _topology.is_spawning() and self._distributed == "auto":
-            state["_distributed"] = _topology.rank_and_world("auto")
+            # For a worker, which is in no group. A rank asks for itself.
+            state["_parent_rank"] = self._rank_and_world()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -168,20 +173,19 @@ class EpochDataset(ABC):
         self._current = DatasetIterator(self, run)
         return self._current
 
+    def _rank_and_world(self) -> tuple[int, int]:
+        if self._parent_rank is not None and _topology.in_worker():
+            return self._parent_rank
+        return _topology.rank_and_world(self._distributed)
+
     def _topology(self) -> Topology:
-        return Topology(
-            *_topology.rank_and_world(self._distributed), *_topology.worker_and_workers()
-        )
+        return Topology(*self._rank_and_world(), *_topology.worker_and_workers())
 
     def _run_of_pass(self, topology: Topology, number: int) -> Run:
         epoch = self._passes.first_epoch + number
         start = self._first
-        if (
-            number == 0
-            and self._loaded is not None
-            and self._loaded[0] == self._passes.generation
-        ):
-            start = max(start, self._loaded[1].batch)
+        if number == 0:
+            start = max(start, self._passes.first_batch)
         return Run(topology, epoch, start)
 
     def _share(self, run: Run, batches: int) -> _core.Share:
@@ -283,6 +287,7 @@ class EpochDataset(ABC):
         number = _options.integer("epoch", epoch, 0, (1 << 62))
         if number != self._passes.first_epoch + self._passes.passes:
             self._passes.set(number)
+            self._current = None
 
     def _identify(self) -> str:
         if self._fingerprint is None:
@@ -291,16 +296,16 @@ class EpochDataset(ABC):
 
     def _state(self, run: Run) -> State:
         """The state at the start of a run."""
-        kept = self._loaded[1] if self._loaded is not None else None
+        kept = self._passes.kept
         return State(
             fingerprint=self._identify(),
             epoch=run.epoch,
             batch=run.start,
-            lanes=kept.lanes if kept else self._default_lanes(run.topology),
+            lanes=kept[0] if kept else self._default_lanes(run.topology),
             batch_size=self.batch_size,
             shuffle=self._shuffle,
             seed=self._seed,
-            window=kept.window if kept else self._default_window(),
+            window=kept[1] if kept else self._default_window(),
         )
 
     def _next_epoch(self, state: State) -> State:
@@ -316,14 +321,14 @@ class EpochDataset(ABC):
             RuntimeError: DataLoader workers read the data, so this process does not know
                 which batches have been used.
         """
-        if self._current is not None:
-            return self._current.state_dict()
         if not _topology.in_worker() and self._passes.workers:
             raise RuntimeError(
                 "DataLoader workers read this dataset, and how far the training loop got "
                 "is known only there: use torchdata's StatefulDataLoader and its "
                 "state_dict(), or ds.state_at(batches_consumed), or num_workers=0"
             )
+        if self._current is not None:
+            return self._current.state_dict()
         run = self._run_of_pass(self._topology(), self._passes.passes)
         return self._state(run).to_dict()
 
@@ -361,9 +366,8 @@ class EpochDataset(ABC):
             self._passes.next_epoch_is(run.epoch)
             self._worker_loaded = run
         else:
-            self._passes.set(run.epoch)
-            loaded = self._loaded[1] if self._loaded else _state.parse(state)
-            self._loaded = (self._passes.generation, loaded)
+            # The state of a lone worker counts what it gave apart from its start.
+            self._passes.set(run.epoch, run.start + topology.world * run.given)
             self._current = None
 
     def _resumed(self, topology: Topology, state: Mapping[str, Any]) -> Run:
@@ -394,7 +398,7 @@ class EpochDataset(ABC):
         if self._shuffle and found.window < 1:
             raise ValueError("the state's 'window' is 0, but the order is shuffled")
         # Lanes and window are those of the first start from now on.
-        self._loaded = (-1 if self._loaded is None else self._loaded[0], found)
+        self._passes.keep(found.lanes, found.window)
         return Run(topology, found.epoch, max(found.batch, self._first), given)
 
 

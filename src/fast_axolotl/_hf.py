@@ -469,6 +469,6 @@ def rows_dataset(dataset: StreamingDataset, num_shards: int) -> RowsDataset:
     shuffle, seed = dataset._shuffle, dataset._seed  # noqa: SLF001
     order = Order(shuffle, seed, _window(dataset) if shuffle else 0)
     features = _features(pa.schema(dataset._open()))  # noqa: SLF001
-    source = dataset._changed(_distributed="off", _loaded=None)  # noqa: SLF001
+    source = dataset._changed(_distributed="off")  # noqa: SLF001
     rows = PlannedRows(source, features, order, num_shards)
     return RowsDataset(rows, info=DatasetInfo(features=features))

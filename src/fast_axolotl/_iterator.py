@@ -106,10 +106,9 @@ class DatasetIterator(StreamingReader):
         passes = owner._passes  # noqa: SLF001
         if _topology.in_worker():
             passes.next_epoch_is(self._run.epoch + 1)
-        elif owner._loaded is not None:  # noqa: SLF001
+        else:
             # It counts as a pass once it gives something: torchdata's loader makes an
             # iterator of a finished state, and then, without asking it, the next one.
-            passes.set(self._run.epoch)
+            passes.set(self._run.epoch, self._run.start)
             self._counted = False
-            owner._loaded = (passes.generation, owner._loaded[1])  # noqa: SLF001
             owner._current = self  # noqa: SLF001

@@ -140,7 +140,8 @@ class MixedDataset(EpochDataset):
         mixture read with another number of lanes ends a little earlier or later.
         """
         topology = self._topology()
-        lanes = self._loaded[1].lanes if self._loaded else self._default_lanes(topology)
+        kept = self._passes.kept
+        lanes = kept[0] if kept else self._default_lanes(topology)
         run = self._run_of_pass(topology, 1)
         return self._share(run, self._epoch_batches(lanes)).rank_batches
 

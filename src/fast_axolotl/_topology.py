@@ -17,8 +17,11 @@ _MAX_WORKERS: Final = 1024
 # The places of what all processes share.
 _GENERATION: Final = 0
 _EPOCH: Final = 1
-_MAIN: Final = 2
-_WORKERS: Final = 3
+_START: Final = 2
+_LANES: Final = 3
+_WINDOW: Final = 4
+_MAIN: Final = 5
+_WORKERS: Final = 6
 # A place from _MAIN on holds the number of passes with the one that its process started
 # last, and in the low bits how many workers read that: one number is written at once.
 _BITS: Final = 11
@@ -212,11 +215,29 @@ class PassCounter:
         """The epoch of the first pass since the count was set."""
         return self._get(_EPOCH)
 
-    def set(self, epoch: int) -> None:
-        """Let the next pass be the first one, and be ``epoch``."""
+    @property
+    def first_batch(self) -> int:
+        """The batch that the first pass since the count was set begins with."""
+        return self._get(_START)
+
+    @property
+    def kept(self) -> tuple[int, int] | None:
+        """Lanes and window of a state that was loaded, for all passes from then on."""
+        lanes = self._get(_LANES)
+        return (lanes, self._get(_WINDOW)) if lanes else None
+
+    def keep(self, lanes: int, window: int) -> None:
+        """Let all passes have these lanes and this window."""
+        self.own()
+        self._shared[_WINDOW] = window
+        self._shared[_LANES] = lanes
+
+    def set(self, epoch: int, start: int = 0) -> None:
+        """Let the next pass be the first one: ``epoch``, from batch ``start`` on."""
         self.own()
         self._shared[_GENERATION] += 1
         self._shared[_EPOCH] = epoch
+        self._shared[_START] = start
         for place in range(_MAIN, len(self._shared)):
             if self._shared[place]:
                 self._shared[place] = 0
