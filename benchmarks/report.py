@@ -15,7 +15,7 @@ DOCS = ROOT / "docs" / "performance"
 
 
 def machine() -> dict[str, Any]:
-    """The processor, its cores that may be used, the memory, the system."""
+    """The processor, its cores that may be used, the memory, the system, its load."""
     model = platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -30,6 +30,7 @@ def machine() -> dict[str, Any]:
         "cores": cores or os.cpu_count(),
         "memory_gib": round(memory / 2**30),
         "system": platform.system(),
+        "load": round(os.getloadavg()[0], 1),
     }
 
 
@@ -60,7 +61,8 @@ def conditions(about: dict[str, Any]) -> str:
     told = ", ".join(f"{name} {version}" for name, version in what.items())
     return (
         f"Measured on {cores} of {where['cpu']}, {where['memory_gib']} GiB of memory, "
-        f"{where['system']}; {told}. To repeat it:\n\n"
+        f"{where['system']}, load average {where['load']} at "
+        f"the start; {told}. To repeat it:\n\n"
         f"```bash\npip install -e '.[bench]'\n{about['command']}\n```\n"
     )
 

@@ -18,6 +18,7 @@ import importlib
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -185,13 +186,15 @@ def child_index(path: Path, who: str) -> dict[str, Any]:
         import litdata
 
         folder = path.parent / "litdata"
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         (folder / path.name).hardlink_to(path)
         start, read = time.perf_counter(), bytes_read()
         litdata.index_parquet_dataset(str(folder))
     else:
         from fast_axolotl import build_index
 
+        shutil.rmtree(os.environ["FAST_AXOLOTL_CACHE"], ignore_errors=True)
         start, read = time.perf_counter(), bytes_read()
         build_index(path)
     seconds = time.perf_counter() - start
@@ -248,7 +251,8 @@ def in_process(job: dict[str, Any], timeout: float, cache: Path) -> dict[str, An
     command = [sys.executable, str(Path(__file__).resolve()), "--child", json.dumps(job)]
     environment = {
         **os.environ,
-        "FAST_AXOLOTL_CACHE": str(cache / "fast_axolotl"),
+        # One for each file, so that its index can be built anew.
+        "FAST_AXOLOTL_CACHE": str(cache / "fast_axolotl" / Path(job["path"]).name),
         "HF_HOME": str(cache / "datasets"),
     }
     try:
@@ -270,63 +274,76 @@ def in_process(job: dict[str, Any], timeout: float, cache: Path) -> dict[str, An
 # --- the run ----------------------------------------------------------------------------
 
 
-def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    rows = make_files(folder, int(args.gb * 1e9))
-    given = int(rows / BATCH * POINT)
-    measurements: list[dict[str, Any]] = []
+class Measuring:
+    """The files in a folder, and what was measured with them."""
 
-    def tell(**what: Any) -> None:
-        print(json.dumps(what), flush=True)
-        measurements.append(what)
+    def __init__(self, args: argparse.Namespace, folder: Path) -> None:
+        self.timeout = args.timeout
+        self.folder = folder
+        self.rows = make_files(folder, int(args.gb * 1e9))
+        self.measurements: list[dict[str, Any]] = []
 
-    def do(kind: str, who: str, task: str) -> dict[str, Any]:
-        state = folder / f"{kind}-{who}.state"
+    def do(self, task: str, kind: str, who: str, **more: Any) -> bool:
+        """Do one task in a process of its own; return whether it went well."""
         job = {
             "task": task,
-            "path": str(folder / FILES[kind]),
+            "path": str(self.folder / FILES[kind]),
             "who": who,
-            "given": given,
-            "state": str(state),
+            "given": int(self.rows / BATCH * POINT),
+            "state": str(self.folder / f"{kind}-{who}.state"),
         }
-        return in_process(job, args.timeout, folder / "cache")
+        found = in_process(job, self.timeout, self.folder / "cache")
+        if found:
+            what = {"task": task, "file": kind, "who": who, **more, **found}
+            print(json.dumps(what), flush=True)
+            self.measurements.append(what)
+        return "failed" not in found
 
-    able: list[tuple[str, str]] = []
-    for kind, name in FILES.items():
-        size = (folder / name).stat().st_size
-        indexers = ["fast_axolotl"]
-        if "litdata" in candidates(kind):
-            indexers.append("litdata")
-        for who in indexers:
-            found = do(kind, who, "index")
-            tell(task="index", file=kind, who=who, size=size, **found)
-        for who in candidates(kind):
-            found = do(kind, who, "prepare")
-            if found:
-                tell(task="prepare", file=kind, who=who, **found)
-            else:
-                able.append((kind, who))
+    def index(self, number: int) -> None:
+        for kind in FILES:
+            for who in ("fast_axolotl", "litdata"):
+                if who in candidates(kind):
+                    self.do("index", kind, who, round=number)
+
+
+def run(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    machine = report.machine()
+    measuring = Measuring(args, folder)
+    measuring.index(0)
+    able = [
+        (kind, who)
+        for kind in FILES
+        for who in candidates(kind)
+        if measuring.do("prepare", kind, who)
+    ]
     for number in range(args.rounds):
+        if number > 0:
+            measuring.index(number)
         # They take turns, since a machine's speed drifts, and not always in one order.
         turn = number % len(able)
         for kind, who in able[turn:] + able[:turn]:
-            found = do(kind, who, "resume")
-            tell(task="resume", file=kind, who=who, round=number, **found)
+            measuring.do("resume", kind, who, round=number)
     kept = [p for p in (folder / "cache" / "fast_axolotl").rglob("*") if p.is_file()]
     return {
-        "rows": rows,
+        "rows": measuring.rows,
         "rounds": args.rounds,
         "sizes": {kind: (folder / name).stat().st_size for kind, name in FILES.items()},
         "index_bytes": sum(p.stat().st_size for p in kept),
-        "machine": report.machine(),
+        "machine": machine,
         "versions": report.versions("datasets", "litdata", "pyarrow"),
         "command": report.command(),
-        "measurements": measurements,
+        "measurements": measuring.measurements,
     }
 
 
 def spread(values: list[float], digits: int) -> str:
     low, middle, high = min(values), statistics.median(values), max(values)
     return f"{middle:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def is_index(measured: dict[str, Any], kind: str, who: str) -> bool:
+    what = (measured["task"], measured["file"], measured["who"])
+    return what == ("index", kind, who) and "seconds" in measured
 
 
 def section(result: dict[str, Any]) -> str:
@@ -365,14 +382,15 @@ def section(result: dict[str, Any]) -> str:
         ["file", "loader", "MB on disk", "seconds", "MB read"],
         [
             [
-                m["file"],
-                m["who"],
-                f"{m['size'] / 1e6:,.0f}",
-                f"{m['seconds']:.2f}" if "seconds" in m else f"failed: {m['failed']}",
-                f"{m['bytes'] / 1e6:,.1f}" if "bytes" in m else "",
+                kind,
+                who,
+                f"{result['sizes'][kind] / 1e6:,.0f}",
+                spread([m["seconds"] for m in mine], 3),
+                spread([m["bytes"] / 1e6 for m in mine], 1),
             ]
-            for m in found
-            if m["task"] == "index"
+            for kind in FILES
+            for who in CANDIDATES
+            if (mine := [m for m in found if is_index(m, kind, who)])
         ],
     )
     sizes = [f"{kind} {size / 1e6:,.0f} MB" for kind, size in result["sizes"].items()]
@@ -382,7 +400,7 @@ def section(result: dict[str, Any]) -> str:
         f"median of {result['rounds']} fresh processes, least and greatest value in "
         "parentheses; files and index in the page cache.\n\n"
         f"{resumed}\n"
-        "Before it, once, the files are indexed:\n\n"
+        "Before it, once, a file is indexed:\n\n"
         f"{indexed}\n"
         f"The indexes take {result['index_bytes'] / 1e3:,.0f} kB together.\n\n"
         f"{report.conditions(result)}"
