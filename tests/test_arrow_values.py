@@ -149,7 +149,7 @@ NO_VALUE = {
 @pytest.mark.parametrize("name", NO_VALUE)
 def test_a_value_python_cannot_hold_is_an_error(tmp_path, name):
     column, told = NO_VALUE[name]
-    with pytest.raises(OSError, match='schema= can give') as caught:
+    with pytest.raises(OSError, match="schema= can give") as caught:
         read(write_ipc(tmp_path / "x.arrow", column))
     assert told in str(caught.value)
 
@@ -159,7 +159,7 @@ def test_such_a_value_is_found_inside_others(tmp_path, name):
     column, told = NO_VALUE[name]
     lists = pa.ListArray.from_arrays(pa.array([0, 0, 2], pa.int32()), column)
     nested = pa.StructArray.from_arrays([pa.array(["a", "b"]), lists], names=["a", "b"])
-    with pytest.raises(OSError, match='schema= can give') as caught:
+    with pytest.raises(OSError, match="schema= can give") as caught:
         read(write_ipc(tmp_path / "x.arrow", nested))
     assert told in str(caught.value)
 
