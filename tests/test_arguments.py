@@ -226,6 +226,7 @@ def typed(path, kind, name="x", **options):
         ("int32", pa.int32(), [1, None, -2], [1, None, -2]),
         ("uint8", pa.uint8(), [1, None, 255], [1, None, 255]),
         ("float32", pa.float32(), [0.5, None], [0.5, None]),
+        ("float16", pa.float16(), [0.5, None], [0.5, None]),
         ("int64", pa.int64(), [1, None, 2], [1, None, 2]),
         ("string", pa.string(), ["a", None], ["a", None]),
         ("large_string", pa.large_string(), ["a", None], ["a", None]),
@@ -259,6 +260,18 @@ def test_types_of_nested_values(suffix, tmp_path):
     for kind in ("struct<a: int64, b: string>",
                  pa.struct([("a", pa.int64()), ("b", pa.string())])):  # fmt: skip
         assert typed(path, kind)[1] == [{"a": 1, "b": "x"}, None]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet", ".arrow"])
+def test_types_that_no_json_reader_knows(suffix, tmp_path):
+    path = file_of(tmp_path, suffix, [1, None, -2])
+    assert typed(path, "duration[s]")[1] == [
+        dt.timedelta(seconds=1), None, dt.timedelta(seconds=-2)
+    ]  # fmt: skip
+    path = file_of(tmp_path, suffix, [[1, 2], None, []])
+    assert typed(path, "large_list<int8>")[1] == [[1, 2], None, []]
+    path = file_of(tmp_path, suffix, [[0.5], None, []])
+    assert exact(typed(path, "list<float16>")[1]) == exact([[0.5], None, []])
 
 
 def test_a_number_may_be_read_as_its_spelling_from_csv(tmp_path):

@@ -26,6 +26,26 @@ namespace {
 using ArrayPtr = std::shared_ptr<arrow::Array>;
 using TypePtr = std::shared_ptr<arrow::DataType>;
 
+// `type`, or what its values are read as where Arrow's JSON reader does not know it.
+TypePtr Readable(const TypePtr& type) {
+  switch (type->id()) {
+    case arrow::Type::HALF_FLOAT:
+      return arrow::float64();
+    case arrow::Type::DURATION:
+      return arrow::int64();
+    case arrow::Type::LIST:
+    case arrow::Type::LARGE_LIST:
+      return arrow::list(Readable(type->field(0)->type()));
+    case arrow::Type::STRUCT: {
+      arrow::FieldVector fields = type->fields();
+      for (auto& field : fields) field = field->WithType(Readable(field->type()));
+      return arrow::struct_(std::move(fields));
+    }
+    default:
+      return type;
+  }
+}
+
 // JSON values in text form as values of `type`, by Arrow's JSON reader.
 Result<ArrayPtr> FromJsonText(const arrow::Array& array, const TypePtr& type) {
   const auto& texts = static_cast<const arrow::StringArray&>(array);
@@ -41,12 +61,13 @@ Result<ArrayPtr> FromJsonText(const arrow::Array& array, const TypePtr& type) {
     lines += "}\n";
   }
   auto options = arrow::json::ParseOptions::Defaults();
-  options.explicit_schema = arrow::schema({arrow::field("v", type)});
+  options.explicit_schema = arrow::schema({arrow::field("v", Readable(type))});
   options.unexpected_field_behavior = arrow::json::UnexpectedFieldBehavior::Error;
   ARROW_ASSIGN_OR_RAISE(
       auto batch,
       arrow::json::ParseOne(options, arrow::Buffer::FromString(std::move(lines))));
-  return batch->column(0);
+  ARROW_ASSIGN_OR_RAISE(auto datum, arrow::compute::Cast(batch->column(0), type));
+  return datum.make_array();
 }
 
 // Strings that hold one JSON value each, as they are.
