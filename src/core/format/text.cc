@@ -66,7 +66,7 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
                   [&](int64_t row) { return PlaceOf(path, block, row); });
 }
 
-void RowBegins(const Block& block, std::vector<uint32_t>* begins) {
+Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
   const std::string_view text = block.text();
   for (size_t at = 0; at < text.size();) {
     begins->push_back(static_cast<uint32_t>(at));
@@ -74,6 +74,7 @@ void RowBegins(const Block& block, std::vector<uint32_t>* begins) {
     if (end == std::string_view::npos) break;
     at = end + 1;
   }
+  return Status::OK();
 }
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,

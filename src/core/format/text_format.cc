@@ -163,7 +163,7 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
     ARROW_RETURN_NOT_OK(options.Tick());
     index.framing = block->framing;
     begins.clear();
-    pass.row_begins(*block, &begins);
+    ARROW_RETURN_NOT_OK(pass.row_begins(*block, &begins));
     cutter.Add(*block, begins);
   }
   index.fragments = cutter.Finish();

@@ -19,8 +19,9 @@ struct TextPass {
   /// may write into its block's text, not beyond.
   std::function<Result<std::function<Decoded()>>(Block)> task;
   /// Where the rows of a block begin, good and bad ones alike, counted from the block's
-  /// start. Called instead of `task`, in the same order; may write into the text, too.
-  std::function<void(const Block&, std::vector<uint32_t>*)> row_begins;
+  /// start. Called instead of `task`, in the same order; may write into the text, too. An
+  /// error: where rows begin cannot be told.
+  std::function<Status(const Block&, std::vector<uint32_t>*)> row_begins;
   /// Counts the lines that end in some text.
   int64_t (*count_lines)(std::string_view) = CountNewlines;
 };

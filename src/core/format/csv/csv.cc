@@ -279,12 +279,14 @@ TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
           return DecodeBlock(*pass, block);
         };
       },
-      [skip_header, pass](const Block& block, std::vector<uint32_t>* begins) {
+      [skip_header, pass](const Block& block, std::vector<uint32_t>* begins) -> Status {
         Block rest = block;
-        if (!skip_header(&rest).ok() || pass->names.empty()) return;
+        ARROW_RETURN_NOT_OK(skip_header(&rest));
+        if (pass->names.empty()) return Status::OK();
         RowBegins(block.begin, static_cast<uint32_t>(rest.begin - block.begin),
                   static_cast<uint32_t>(block.size), pass->delimiter, pass->names.size(),
                   begins);
+        return Status::OK();
       },
       CountLineEnds};
 }

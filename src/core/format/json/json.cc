@@ -229,11 +229,12 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
   });
 }
 
-void RowBegins(const Block& block, std::vector<uint32_t>* begins) {
+Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
   ForEachRow(block, [&](char* begin, char*) {
     begins->push_back(static_cast<uint32_t>(begin - block.begin));
     return true;
   });
+  return Status::OK();
 }
 
 // Rows of the fragments of an array follow each other; those of one object are one row.
