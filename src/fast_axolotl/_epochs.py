@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -82,6 +83,7 @@ class EpochDataset(ABC):
         self._fingerprint: str | None = None
         # What "auto" means to a worker that was spawned.
         self._parent_rank: tuple[int, int] | None = None
+        self._process = os.getpid()
 
     # --- what a subclass says -----------------------------------------------------------
 
@@ -152,6 +154,7 @@ class EpochDataset(ABC):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self._process = os.getpid()
 
     # --- iterating ---------------------------------------------------------------------
 
@@ -174,7 +177,13 @@ class EpochDataset(ABC):
         return self._current
 
     def _rank_and_world(self) -> tuple[int, int]:
-        if self._parent_rank is not None and _topology.in_worker():
+        # Not to a worker that was forked by a rank that was spawned: the rank's group is
+        # there, as it was copied.
+        if (
+            self._parent_rank is not None
+            and self._process == os.getpid()
+            and _topology.in_worker()
+        ):
             return self._parent_rank
         return _topology.rank_and_world(self._distributed)
 
@@ -243,8 +252,7 @@ class EpochDataset(ABC):
 
     def _changed(self, **changes: Any) -> Self:
         other = copy.copy(self)
-        other.__dict__.update(changes)
-        other._current = None  # noqa: SLF001
+        other.__dict__.update(changes, _current=None, _process=self._process)
         # It goes its own way from where this one is.
         other._passes = self._passes.copy()  # noqa: SLF001
         return other
