@@ -43,7 +43,7 @@ class DatasetIterator(StreamingReader):
 
     def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
         if self._reader is None:
-            if self._finished:
+            if self._finished or self._closed:
                 raise StopIteration
             if not self._counted:
                 self._counted = True
