@@ -2,8 +2,8 @@
 #include "core/scan/lane_reader.h"
 
 #include <arrow/array/builder_primitive.h>
+#include <arrow/array/concatenate.h>
 #include <arrow/compute/api_vector.h>
-#include <arrow/datum.h>
 
 #include <algorithm>
 #include <map>
@@ -12,17 +12,31 @@
 namespace fast_axolotl {
 namespace {
 
+// The values of `column` at `indices`. Arrow's own function has no string views and no
+// run-end encoded values: those are put together row by row.
+Result<std::shared_ptr<arrow::Array>> TakeColumn(
+    const std::shared_ptr<arrow::Array>& column, const arrow::UInt32Array& indices) {
+  auto taken = arrow::compute::Take(*column, indices);
+  if (taken.ok() || !taken.status().IsNotImplemented()) return taken;
+  arrow::ArrayVector rows;
+  for (int64_t i = 0; i < indices.length(); ++i) {
+    rows.push_back(column->Slice(indices.Value(i), 1));
+  }
+  return arrow::Concatenate(rows);
+}
+
 // Rows `rows` of a batch, in that order.
 Result<std::shared_ptr<arrow::RecordBatch>> Take(
     const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<uint32_t>& rows) {
-  // Without columns there is nothing to take from, but there are rows.
-  if (batch->num_columns() == 0)
-    return batch->Slice(0, static_cast<int64_t>(rows.size()));
   arrow::UInt32Builder builder;
   ARROW_RETURN_NOT_OK(builder.AppendValues(rows));
-  ARROW_ASSIGN_OR_RAISE(auto indices, builder.Finish());
-  ARROW_ASSIGN_OR_RAISE(auto taken, arrow::compute::Take(arrow::Datum(batch), indices));
-  return taken.record_batch();
+  std::shared_ptr<arrow::UInt32Array> indices;
+  ARROW_RETURN_NOT_OK(builder.Finish(&indices));
+  arrow::ArrayVector columns;
+  for (const auto& column : batch->columns()) {
+    ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeColumn(column, *indices));
+  }
+  return arrow::RecordBatch::Make(batch->schema(), indices->length(), std::move(columns));
 }
 
 }  // namespace
