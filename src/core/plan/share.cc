@@ -23,9 +23,10 @@ int64_t Share::RankBatches() const {
 }
 
 std::optional<int64_t> Share::Batch(int64_t i) const {
-  const int64_t step = rank + world * (worker + workers * i);
-  if (step >= Steps()) return std::nullopt;
-  const int64_t j = start + step;
+  const int64_t batches = RankBatches();
+  // Divided, not multiplied: a state may say any `i`.
+  if (worker >= batches || i > (batches - 1 - worker) / workers) return std::nullopt;
+  const int64_t j = start + rank + world * (worker + workers * i);
   return j < last ? j : first + (j - last) % (last - first);
 }
 
