@@ -63,7 +63,7 @@ struct Batches {
       if (!batch) ARROW_RETURN_NOT_OK(Drain());
       return batch;
     }
-    if (next == file->num_record_batches()) return nullptr;
+    if (next >= file->num_record_batches()) return nullptr;
     return file->ReadRecordBatch(next);
   }
 
