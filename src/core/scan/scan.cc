@@ -190,8 +190,9 @@ std::shared_ptr<Scan::Stream> Scan::FindStream() {
   for (const auto& stream : streams_) {
     if (stream->busy || stream->exhausted) continue;
     const bool front = stream == streams_.front();
+    if (!front && !room) break;
     // The front must get on even if a single task is larger than the whole queue.
-    if (front ? stream->bytes < half || stream->slots.empty() : room) return stream;
+    if (!front || stream->bytes < half || stream->slots.empty()) return stream;
   }
   if (AllStarted() || streams_.size() >= kMaxStreams) return nullptr;
   if (!streams_.empty() && !room) return nullptr;
