@@ -62,7 +62,6 @@ Block BlockReader::CutOff(size_t end) {
   if (rest > 0) {
     // The bytes behind the block move to a buffer of their own: the block's text needs
     // its padding, and its decoder may write there while this reader goes on.
-    auto old = std::move(buffer_);
     buffer_ = nullptr;
     auto moved = arrow::AllocateResizableBuffer(rest + target_ + Block::kPadding);
     if (moved.ok()) {

@@ -219,7 +219,7 @@ const char* Column::ParseInt64s(const char* p, Status* status) {
         break;
       }
       // "7,]" leaves the bracket to the general loop's check.
-      if (*end == ']' && end[-1] != *(p + digits - 1)) {
+      if (*end == ']' && end > p + digits) {
         more = false;
         break;
       }
