@@ -157,6 +157,9 @@ Result<std::vector<Fragment>> RowGroups(const parquet::FileMetaData& metadata) {
   int64_t rows = 0;
   for (int i = 0; i < metadata.num_row_groups(); ++i) {
     Fragment group{i, i + 1, metadata.RowGroup(i)->num_rows(), rows, 0};
+    if (group.rows < 0 || group.rows > metadata.num_rows() - rows) {
+      return Status::IOError("row group ", i, " cannot have ", group.rows, " rows");
+    }
     rows += group.rows;
     groups.push_back(group);
   }
