@@ -23,16 +23,17 @@ namespace {
 namespace fs = std::filesystem;
 
 // What an index belongs to: it is stale as soon as any of this differs. Empty where the
-// file is not the one that was looked at before: what is read of it now is an index of
-// neither.
+// file has no path of its own, or is not the one that was looked at before: what is read
+// of it now is an index of neither.
 Result<std::string> KeyOf(const Input& input, const ReadOptions& options) {
   struct stat info;
   if (::stat(input.file.path.c_str(), &info) != 0) {
     return ErrnoError(errno, input.file.path, "cannot open");
   }
   if (info.st_size != input.file.size) return "";
-  std::error_code ignored;
-  const fs::path real = fs::weakly_canonical(input.file.path, ignored);
+  std::error_code failed;
+  const fs::path real = fs::weakly_canonical(input.file.path, failed);
+  if (failed) return "";
 #if defined(__APPLE__)
   const auto& modified = info.st_mtimespec;
 #else
