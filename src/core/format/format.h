@@ -83,7 +83,8 @@ struct Sample {
 struct Format {
   std::string_view name;
   std::vector<std::string_view> suffixes;
-  /// Whether the bytes of a file must decide: `matches` knows them for sure.
+  /// Whether a file that starts with `head` is of this format; null for text, whose bytes
+  /// do not tell.
   bool (*matches)(std::string_view head);
   /// The columns of the file, from a footer or its first 4 MiB.
   Result<Sample> (*sample)(const Input&, const ReadOptions&);

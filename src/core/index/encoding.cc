@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// The index file: magic, CRC-32 and length of what follows, then that, compressed by
-// zstd: the key, the framing, the fragments, the restart points. Integers are
-// little-endian and of fixed width. A new version gets a new magic.
+// The index file; DESIGN.md has its layout. A new version gets a new magic.
 
 #include <zlib.h>
 #include <zstd.h>
