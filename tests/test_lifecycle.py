@@ -210,6 +210,24 @@ def test_no_thread_is_left_behind(end, batches, long_lines):
 
 
 @LINUX
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_reader_that_ended_keeps_no_thread(shuffle, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(b'{"i": 1}\n' * 5000)
+    dataset = StreamingDataset(path, 1000, shuffle=shuffle)
+    list(dataset)  # libarrow's own, if any
+    gc.collect()
+    before = count_threads()
+    for reader in (iter(dataset), streaming_dataset_reader(path, 1000)):
+        assert sum(len(batch["i"]) for batch in reader) == 5000
+        assert settled_threads(before) == before
+        assert reader.rows_read == 5000
+        assert next(reader, None) is None
+    del dataset, reader
+    gc.collect()
+
+
+@LINUX
 def test_no_thread_and_no_file_is_left_behind_by_many_readers(long_lines, folder):
     list(streaming_dataset_reader(folder))
     threads, files = count_threads(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208

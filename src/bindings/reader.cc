@@ -56,7 +56,7 @@ class Reader {
   // Any batch of a plan, of which `lanes` lanes will be read.
   Reader(std::shared_ptr<Dataset> dataset, std::shared_ptr<const DatasetIndex> index,
          std::shared_ptr<const Plan> plan, int64_t lanes, ScanOptions scan)
-      : dataset_(std::move(dataset)) {
+      : dataset_(std::move(dataset)), any_lane_(true) {
     auto set = std::make_shared<LaneSet>(
         PlannedSource{dataset_, std::move(index), std::move(plan), Counted()}, lanes,
         scan);
@@ -188,8 +188,10 @@ class Reader {
       if (PyErr_CheckSignals() != 0) throw nb::python_error();
       std::optional<Batch> found = ValueOf(std::move(batch));
       if (!found) continue;
-      if (found->rows == 0) return std::nullopt;
-      return found;
+      if (found->rows > 0) return found;
+      // Whoever keeps the reader keeps no threads. Other lanes may go on.
+      closed_ = !any_lane_;
+      return std::nullopt;
     }
   }
 
@@ -215,6 +217,7 @@ class Reader {
   const std::shared_ptr<const Dataset> dataset_;
   const std::shared_ptr<ByteCounter> bytes_read_ = std::make_shared<ByteCounter>(0);
   const pid_t process_ = ::getpid();
+  const bool any_lane_ = false;
   NextBatch next_;  // owns the threads; empty once they are stopped
   std::atomic<bool> busy_ = false;
   std::atomic<std::thread::id> reading_;  // the thread that is in a call
