@@ -83,7 +83,8 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
       ARROW_ASSIGN_OR_RAISE(File file, StatFile(name));
       files.push_back(std::move(file));
     }
-    return Dataset::Open(std::move(files), forced, std::move(options));
+    return Guarded(
+        [&] { return Dataset::Open(std::move(files), forced, std::move(options)); });
   }();
   return ValueOf(std::move(dataset));
 }
@@ -128,7 +129,7 @@ nb::object ExportSchema(const Dataset& dataset) {
 std::tuple<int64_t, bool> CountRows(const Dataset& dataset) {
   auto count = [&] {
     const nb::gil_scoped_release release;
-    return dataset.CountRows();
+    return Guarded([&] { return dataset.CountRows(); });
   }();
   const RowCount rows = ValueOf(std::move(count));
   return {rows.rows, rows.exact};

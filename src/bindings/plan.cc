@@ -105,8 +105,7 @@ void RegisterPlan(nb::module_& m) {
       .def("lane_batches", &Plan::LaneBatches, nb::arg("lane"),
            "The number of batches of a lane.");
   nb::class_<Mix>(m, "Mix", "Which source gives which batch of a mixture.")
-      .def(nb::init<std::vector<int64_t>, uint64_t, uint64_t>(), nb::arg("quotas"),
-           nb::arg("seed"), nb::arg("epoch"))
+      .def(nb::init<std::vector<int64_t>, uint64_t>(), nb::arg("quotas"), nb::arg("seed"))
       .def(
           "at",
           [](const Mix& mix, int64_t lane, int64_t number) {

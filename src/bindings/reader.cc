@@ -69,29 +69,15 @@ class Reader {
   // The next batch as a dict of lists.
   nb::object NextDict() {
     const Turn turn(this);
-    RaiseStored();
-    std::optional<Batch> batch = Wait();
-    if (!batch) throw nb::stop_iteration();
-    int64_t failed = 0;
-    nb::object dict = BatchToDict(*dataset_, *batch, &failed);
-    // A row without a Python value ends the stream; the rows before it come first.
-    while (!dict.is_valid()) {
-      if (!PyErr_ExceptionMatches(PyExc_OSError)) throw nb::python_error();
-      stored_ = nb::borrow(nb::python_error().value());
-      // A planned batch keeps its rows' places: it comes whole or not at all.
-      if (failed == 0 || !batch->pieces[0].places.empty()) RaiseStored();
-      Shorten(&*batch, failed);
-      dict = BatchToDict(*dataset_, *batch, &failed);
-    }
-    rows_read_ += batch->rows;
-    return dict;
+    return Give();
   }
 
   // The batch of that number in that lane, of a reader of any batch of a plan.
   nb::object DictAt(int64_t lane, int64_t number) {
+    const Turn turn(this);
     lane_ = lane;
     number_ = number;
-    return NextDict();
+    return Give();
   }
 
   // The number of rows of the next batch, whose values are not made.
@@ -135,34 +121,30 @@ class Reader {
   class Turn {
    public:
     explicit Turn(Reader* reader) : reader_(reader) {
-      if (reader->busy_.exchange(true)) {
-        reader_ = nullptr;
-        if (reader->closed_) throw nb::stop_iteration();
-        throw nb::value_error(
-            "this reader is already being read by another thread; give each thread a "
-            "reader of its own, or guard the shared one with a lock");
-      }
       if (::getpid() != reader->process_) {
-        reader->busy_ = false;
-        reader_ = nullptr;
         PyErr_SetString(PyExc_RuntimeError,
                         "this reader was opened before a fork and belongs to the parent "
                         "process; iterate over the dataset anew in the child");
         throw nb::python_error();
+      }
+      if (reader->busy_.exchange(true)) {
+        if (reader->closed_) throw nb::stop_iteration();
+        throw nb::value_error(
+            "this reader is already being read by another thread; give each thread a "
+            "reader of its own, or guard the shared one with a lock");
       }
       reader->reading_ = std::this_thread::get_id();
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     ~Turn() {
-      if (!reader_) return;
       if (reader_->closed_) reader_->Stop();
       reader_->reading_ = std::thread::id();
       reader_->busy_ = false;
     }
 
    private:
-    Reader* reader_;
+    Reader* const reader_;
   };
 
   void Stop() {
@@ -178,6 +160,25 @@ class Reader {
     next = nullptr;
   }
 
+  nb::object Give() {
+    RaiseStored();
+    std::optional<Batch> batch = Wait();
+    if (!batch) throw nb::stop_iteration();
+    int64_t failed = 0;
+    nb::object dict = BatchToDict(*dataset_, *batch, &failed);
+    // A row without a Python value ends the stream; the rows before it come first.
+    while (!dict.is_valid()) {
+      if (!PyErr_ExceptionMatches(PyExc_OSError)) throw nb::python_error();
+      stored_ = nb::borrow(nb::python_error().value());
+      // A planned batch keeps its rows' places: it comes whole or not at all.
+      if (failed == 0 || !batch->pieces[0].places.empty()) RaiseStored();
+      Shorten(&*batch, failed);
+      dict = BatchToDict(*dataset_, *batch, &failed);
+    }
+    rows_read_ += batch->rows;
+    return dict;
+  }
+
   std::optional<Batch> Wait() {
     for (;;) {
       if (closed_) return std::nullopt;
@@ -185,9 +186,12 @@ class Reader {
         const nb::gil_scoped_release release;
         return next_(kPatience);
       }();
-      if (PyErr_CheckSignals() != 0) throw nb::python_error();
       std::optional<Batch> found = ValueOf(std::move(batch));
-      if (!found) continue;
+      if (!found) {
+        // Only now: an exception must not take a batch with it.
+        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        continue;
+      }
       if (found->rows > 0) return found;
       // Whoever keeps the reader keeps no threads. Other lanes may go on.
       closed_ = !any_lane_;

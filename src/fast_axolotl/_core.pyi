@@ -71,7 +71,7 @@ class Plan:
 class Mix:
     """Which source gives which batch of a mixture."""
 
-    def __init__(self, quotas: Sequence[int], seed: int, epoch: int) -> None: ...
+    def __init__(self, quotas: Sequence[int], seed: int) -> None: ...
 
     def at(self, lane: int, number: int) -> tuple[int, int]:
         """

@@ -391,7 +391,7 @@ class EpochDataset(ABC):
                     f"workers) = {its}, and this is {mine}: join the states of all "
                     "workers with merge_states()"
                 )
-            given = _options.integer("given", state["given"], 0, 1 << 62)
+            given = _options.integer("given", state["given"], 0, 1 << 40)
         for name, mine_value, its_value in (
             ("files (names, sizes or content)", self._identify(), found.fingerprint),
             ("batch_size", self.batch_size, found.batch_size),

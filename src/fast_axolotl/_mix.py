@@ -126,7 +126,7 @@ class MixedDataset(EpochDataset):
         return batches
 
     def _epoch_batches(self, lanes: int) -> int:
-        mix = _core.Mix(self._quotas, self._seed, 0)
+        mix = _core.Mix(self._quotas, self._seed)
         return mix.batches(self._lane_batches(lanes), self._stop == "all")
 
     def _start(self, run: Run) -> tuple[_MixReader, int | None]:
@@ -167,14 +167,14 @@ class _MixReader:
         self._run = run
         self._lanes = state.lanes
         self._lane_batches = owner._lane_batches(state.lanes)  # noqa: SLF001
-        # The order of an epoch is its own, its length that of every epoch would be:
-        # the schedule of epoch 0 decides how long all of them are.
-        self._mix = _core.Mix(owner._quotas, owner._seed, 0)  # noqa: SLF001
+        self._mix = _core.Mix(owner._quotas, owner._seed)  # noqa: SLF001
         batches = self._mix.batches(self._lane_batches, owner._stop == "all")  # noqa: SLF001
         self._share = owner._share(run, batches)  # noqa: SLF001
         self._given = run.given
         self._readers: dict[tuple[int, int], _core.Reader] = {}
-        self._done: list[_core.Reader] = []
+        # Of readers that were closed.
+        self._rows_before = 0
+        self._bytes_before = 0
         self._names = [name for name, _ in owner._open().schema]  # noqa: SLF001
         self._closed = False
 
@@ -186,20 +186,22 @@ class _MixReader:
         source, number = self._mix.at(lane, number)
         cycle, number = divmod(number, self._lane_batches[source][lane])
         reader = self._reader(source, cycle)
-        rows = reader.rows_read
         batch: Any = reader.dict_at(lane, number)
-        rows = reader.rows_read - rows
         self._given += 1
         for fn in self._owner._sources[source]._maps:  # noqa: SLF001
             batch = fn(batch)
-        return self._united(batch, rows) if isinstance(batch, dict) else batch
+        return self._united(batch) if isinstance(batch, dict) else batch
 
-    def _united(self, batch: Batch, rows: int) -> Batch:
+    def _united(self, batch: Batch) -> Batch:
         """The batch with the columns of all datasets."""
         missing = [name for name in self._names if name not in batch]
         if not missing:
             return batch
-        whole = {name: batch.get(name) or [None] * rows for name in self._names}
+        # What map() made of the rows counts, where it made lists.
+        rows = next((len(column) for column in batch.values()), 0)
+        whole = {
+            name: batch[name] if name in batch else [None] * rows for name in self._names
+        }
         return {**whole, **batch}
 
     def _reader(self, source: int, cycle: int) -> _core.Reader:
@@ -219,15 +221,17 @@ class _MixReader:
                     dataset, self._run.epoch + (cycle << _CYCLE_SHIFT), self._lanes
                 ),
                 lanes,
-                options.threads(topology.workers),
-                options.read_ahead_bytes // len(owner._sources),  # noqa: SLF001
+                max(options.threads(topology.workers) // len(owner._sources), 1),  # noqa: SLF001
+                max(options.read_ahead_bytes // len(owner._sources), 1),  # noqa: SLF001
             )
             self._readers[source, cycle] = reader
-            # Lanes may be one cycle apart, not two.
+            # Two at a time are enough as long as the lanes keep step; one that is asked
+            # for again is opened anew.
             old = self._readers.pop((source, cycle - 2), None)
             if old is not None:
                 old.close()
-                self._done.append(old)
+                self._rows_before += old.rows_read
+                self._bytes_before += old.bytes_read
         return reader
 
     def close(self) -> None:
@@ -237,11 +241,11 @@ class _MixReader:
 
     @property
     def rows_read(self) -> int:
-        return sum(r.rows_read for r in (*self._readers.values(), *self._done))
+        return self._rows_before + sum(r.rows_read for r in self._readers.values())
 
     @property
     def bytes_read(self) -> int:
-        return sum(r.bytes_read for r in (*self._readers.values(), *self._done))
+        return self._bytes_before + sum(r.bytes_read for r in self._readers.values())
 
 
 def _quotas(weights: object, count: int) -> list[int]:

@@ -61,7 +61,7 @@ def check(distributed: object) -> Distributed:
         ):
             raise TypeError("distributed must be a pair of int: (rank, world)")
         rank, world = distributed
-        if not 0 <= rank < world:
+        if not 0 <= rank < world < 1 << 31:
             raise ValueError(
                 f"distributed=({rank}, {world}): the rank must be from 0 to world - 1"
             )

@@ -21,8 +21,7 @@ std::vector<size_t> Mix::Block(int64_t lane, int64_t block) const {
   for (size_t source = 0; source < quotas_.size(); ++source) {
     sources.insert(sources.end(), static_cast<size_t>(quotas_[source]), source);
   }
-  Random({kMixOrder, seed_, epoch_, static_cast<uint64_t>(lane),
-          static_cast<uint64_t>(block)})
+  Random({kMixOrder, seed_, static_cast<uint64_t>(lane), static_cast<uint64_t>(block)})
       .Shuffle(std::span<size_t>(sources));
   return sources;
 }

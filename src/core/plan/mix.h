@@ -8,8 +8,8 @@
 
 namespace fast_axolotl {
 
-/// Which source gives which batch of a mixture: a pure function of the weights, the seed,
-/// the epoch and the batch's lane and number in it.
+/// Which source gives which batch of a mixture: a pure function of the weights, the seed
+/// and the batch's lane and number in it, the same in every epoch.
 ///
 /// Every lane goes through blocks of kBlock batches. In each block every source has a
 /// fixed number of batches, its weight in parts of kBlock, and their order is drawn anew.
@@ -24,8 +24,8 @@ class Mix {
   };
 
   /// `quotas` add up to kBlock, and none is 0.
-  Mix(std::vector<int64_t> quotas, uint64_t seed, uint64_t epoch)
-      : quotas_(std::move(quotas)), seed_(seed), epoch_(epoch) {}
+  Mix(std::vector<int64_t> quotas, uint64_t seed)
+      : quotas_(std::move(quotas)), seed_(seed) {}
 
   /// What comes as the lane's `number`-th batch.
   Slot At(int64_t lane, int64_t number) const;
@@ -43,7 +43,6 @@ class Mix {
 
   const std::vector<int64_t> quotas_;
   const uint64_t seed_;
-  const uint64_t epoch_;
 };
 
 /// Weights as parts of Mix::kBlock, by largest remainders; a positive weight is at least

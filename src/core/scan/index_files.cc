@@ -56,7 +56,16 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
   const auto wanted =
       std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count);
   running = static_cast<int>(wanted);
-  for (size_t i = 0; i < wanted; ++i) threads.emplace_back(work);
+  const Status started = Guarded([&] {
+    while (threads.size() < wanted) threads.emplace_back(work);
+    return Status::OK();
+  });
+  if (!started.ok()) {
+    // Fewer threads than wanted will do; without any there is no one to wait for.
+    const std::lock_guard lock(mutex);
+    running -= static_cast<int>(wanted - threads.size());
+    if (threads.empty()) failure = started;
+  }
   Status ended;
   {
     std::unique_lock lock(mutex);

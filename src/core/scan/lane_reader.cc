@@ -73,8 +73,10 @@ Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout)
       return Status::IOError("lane ", lane_, " ends at row ", next_row_, ", before row ",
                              end);
     }
-    held_begins_.push_back(next_row_);
-    next_row_ += piece->rows->num_rows();
+    const int64_t begin = std::exchange(next_row_, next_row_ + piece->rows->num_rows());
+    // Of windows that were passed over nothing is kept.
+    if (next_row_ <= window * window_rows_) continue;
+    held_begins_.push_back(begin);
     held_.push_back(std::move(*piece));
   }
   return true;

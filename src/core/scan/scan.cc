@@ -101,10 +101,15 @@ Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
 }
 
 Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
-  if (threads_.empty() && !stop_) {
-    for (int i = 0; i < scan_.num_threads; ++i) {
-      threads_.emplace_back([this] { Work(); });
-    }
+  if (threads_.empty() && !stop_ && scan_.num_threads > 0) {
+    const Status started = Guarded([&] {
+      for (int i = 0; i < scan_.num_threads; ++i) {
+        threads_.emplace_back([this] { Work(); });
+      }
+      return Status::OK();
+    });
+    // Fewer threads than wanted will do.
+    if (threads_.empty()) return started;
   }
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   Lock lock(mutex_);

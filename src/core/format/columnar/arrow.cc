@@ -176,7 +176,7 @@ Result<Sample> SampleArrow(const Input& input, const ReadOptions& options) {
   auto sample = Guarded([&]() -> Result<Sample> {
     ARROW_ASSIGN_OR_RAISE(Batches batches, Open(input, options.counter, IpcOptions()));
     Sample found;
-    found.schema = WithUniqueNames(*batches.schema());
+    ARROW_ASSIGN_OR_RAISE(found.schema, ColumnsOf(*batches.schema()));
     // How many rows the file has is left to count(); a stream shows its first batch.
     if (batches.file && input.codec == nullptr) return found;
     auto batch = batches.Next();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "arrow/util/io_util.h"
+#include "core/common/text.h"
 #include "core/format/fit.h"
 #include "core/format/schema.h"
 
@@ -13,6 +14,15 @@ arrow::MemoryPool* DecodePool() {
   static arrow::CappedMemoryPool pool(arrow::default_memory_pool(),
                                       arrow::internal::GetTotalMemoryBytes() / 4 * 3);
   return &pool;
+}
+
+Result<std::shared_ptr<arrow::Schema>> ColumnsOf(const arrow::Schema& schema) {
+  for (const std::string& name : schema.field_names()) {
+    if (ValidUtf8Prefix(name) < name.size()) {
+      return Status::IOError("the column name ", Quoted(name), " is not valid UTF-8");
+    }
+  }
+  return WithUniqueNames(schema);
 }
 
 Projection MakeProjection(const arrow::Schema& schema, const ReadOptions& options) {

@@ -18,6 +18,10 @@ namespace fast_axolotl {
 /// damaged file may ask for any amount.
 arrow::MemoryPool* DecodePool();
 
+/// The schema of a file, its columns' names made unique. Names that are not UTF-8 are an
+/// IOError: no caller could ask for such a column.
+Result<std::shared_ptr<arrow::Schema>> ColumnsOf(const arrow::Schema& schema);
+
 /// The columns of a file that are to be read.
 struct Projection {
   std::vector<int> indices;        // in the file's schema

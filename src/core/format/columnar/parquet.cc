@@ -145,7 +145,9 @@ Result<Sample> SampleParquet(const Input& input, const ReadOptions& options) {
   auto schema = SchemaOf(*reader);
   if (!schema.ok()) return AtFile(input.file.path, schema.status());
   Sample sample;
-  sample.schema = WithUniqueNames(**schema);
+  auto columns = ColumnsOf(**schema);
+  if (!columns.ok()) return AtFile(input.file.path, columns.status());
+  sample.schema = *columns;
   sample.rows = reader->parquet_reader()->metadata()->num_rows();
   sample.bytes = input.file.size;
   sample.complete = true;
