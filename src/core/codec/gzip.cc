@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // gzip (RFC 1952): one or more members, each with its CRC-32 and length, through ISA-L.
-// Zero bytes after the last member are padding, as gzip itself takes them.
+// Zero bytes behind a member are padding, as Python's gzip takes them.
 //
 // A restart point is a border of two deflate blocks, with the 32 KiB before it that
 // matches may refer to. Only zlib stops at those borders, so it does the recording;
@@ -67,10 +67,8 @@ class GzipDecoder {
       while (input.available > 0 && *input.next == 0) {
         ++input.next;
         --input.available;
-        padded_ = true;
       }
       if (input.available == 0) return 0;
-      if (padded_) return Status::IOError("garbage after the last member");
       Restart();
     }
     if (bits_ > 0 && input.available > 0) {
@@ -124,7 +122,6 @@ class GzipDecoder {
   bool in_header_ = false;
   std::vector<uint8_t> window_;
   int bits_ = 0;
-  bool padded_ = false;
   int fault_ = 0;
 };
 
@@ -147,10 +144,8 @@ class RecordingDecoder {
     if (finished_) {
       while (input.available > 0 && *input.next == 0) {
         Take(input, 1);
-        padded_ = true;
       }
       if (input.available == 0) return 0;
-      if (padded_) return Status::IOError("garbage after the last member");
       inflateReset(&stream_);
       finished_ = false;
       crc_ = 0;
@@ -205,7 +200,6 @@ class RecordingDecoder {
   z_stream stream_{};
   bool started_ = false;
   bool finished_ = false;
-  bool padded_ = false;
   int64_t in_ = 0;
   int64_t out_ = 0;
   uint32_t crc_ = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/format/fit.h"
 
+#include <algorithm>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "arrow/type.h"
 #include "core/common/text.h"
 #include "core/format/block_reader.h"
+#include "core/format/json/column.h"
 #include "core/format/json/lexer.h"
 #include "core/format/schema.h"
 
@@ -88,17 +90,94 @@ Result<ArrayPtr> CheckJson(const ArrayPtr& array) {
   return array;
 }
 
+bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing typing) {
+  const auto is_text = [](const arrow::DataType& type) {
+    return arrow::is_base_binary_like(type.id()) || arrow::is_binary_view_like(type.id());
+  };
+  if (typing == Typing::kSpelling || from.id() == arrow::Type::NA) return true;
+  if ((from.id() == arrow::Type::BOOL) != (to.id() == arrow::Type::BOOL)) return false;
+  return is_text(from) == is_text(to) || (is_text(from) && arrow::is_temporal(to.id()));
+}
+
+// Whether a column of this type is read as typed values, where its rows allow that (see
+// Rows::UseOf in json.cc), and not as JSON text from the start.
+bool IsReadTyped(const arrow::DataType& type) {
+  switch (type.id()) {
+    case arrow::Type::BOOL:
+    case arrow::Type::INT64:
+    case arrow::Type::DOUBLE:
+    case arrow::Type::STRING:
+      return true;
+    default:
+      return arrow::is_temporal(type.id());
+  }
+}
+
+Result<ArrayPtr> CastSafely(const ArrayPtr& array, const TypePtr& type) {
+  if (array->type()->Equals(*type)) return array;
+  ARROW_ASSIGN_OR_RAISE(auto datum, arrow::compute::Cast(
+                                        array, arrow::compute::CastOptions::Safe(type)));
+  return datum.make_array();
+}
+
+// JSON values in text form, of several kinds, each converted as it would be in a column of
+// its own kind: what a value becomes must not depend on the rows it shares a block with.
+Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type) {
+  const auto& texts = static_cast<const arrow::StringArray&>(array);
+  std::string buffer;
+  std::vector<size_t> begins;
+  for (int64_t i = 0; i < texts.length(); ++i) {
+    begins.push_back(buffer.size());
+    buffer += texts.IsNull(i) ? std::string_view("null") : texts.GetView(i);
+    buffer += '\0';
+  }
+  buffer.append(Block::kPadding, '\0');
+  arrow::ArrayVector parts;
+  size_t row = 0;
+  while (row < begins.size()) {
+    // As many rows as stay typed; a row that is not by itself is a misfit.
+    size_t count = 1;
+    const auto read = [&](size_t rows) -> Result<json::Column::Finished> {
+      json::Column column("", 0, json::Column::Use::kTyped);
+      json::Fault fault;
+      for (size_t i = 0; i < rows; ++i) {
+        const char* p = buffer.data() + begins[row + i];
+        if (!column.Parse(p, static_cast<int64_t>(i), buffer.data(), &fault)) {
+          return Status::Invalid("not JSON");
+        }
+      }
+      return column.Finish(static_cast<int64_t>(rows), buffer.data());
+    };
+    ARROW_ASSIGN_OR_RAISE(auto typed, read(count));
+    if (IsJsonField(*typed.field) || !Comparable(*typed.field->type(), *type, Typing::kOwn)) {
+      return Status::Invalid("not comparable");
+    }
+    // Doubled as long as it stays so: columns mostly change their kind once.
+    while (row + count < begins.size()) {
+      const size_t more = std::min(count * 2, begins.size() - row);
+      ARROW_ASSIGN_OR_RAISE(auto longer, read(more));
+      if (!longer.field->type()->Equals(*typed.field->type()) ||
+          IsJsonField(*longer.field)) {
+        break;
+      }
+      typed = std::move(longer);
+      count = more;
+    }
+    ARROW_ASSIGN_OR_RAISE(auto part, CastSafely(typed.array, type));
+    parts.push_back(std::move(part));
+    row += count;
+  }
+  return arrow::Concatenate(parts);
+}
+
 Result<ArrayPtr> Convert(const ArrayPtr& array, bool json, const arrow::Field& wanted) {
   const TypePtr& type = wanted.type();
   if (array->length() == 0) return arrow::MakeEmptyArray(type);
   if (IsJsonField(wanted) && array->type_id() == arrow::Type::STRING) {
     return CheckJson(array);
   }
-  if (json) return FromJsonText(*array, type);
-  if (array->type()->Equals(*type)) return array;
-  auto options = arrow::compute::CastOptions::Safe(type);
-  ARROW_ASSIGN_OR_RAISE(auto datum, arrow::compute::Cast(array, options));
-  return datum.make_array();
+  if (!json) return CastSafely(array, type);
+  return IsReadTyped(*type) ? FromMixedText(*array, type) : FromJsonText(*array, type);
 }
 
 // The first row of `array` that does not convert; some row does not.
@@ -120,15 +199,6 @@ int64_t FirstMisfit(const ArrayPtr& array, bool json, const arrow::Field& wanted
 std::string ValueText(const arrow::Array& array, int64_t row) {
   auto scalar = array.GetScalar(row);
   return scalar.ok() ? Quoted((*scalar)->ToString()) : "a value";
-}
-
-bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing typing) {
-  const auto is_text = [](const arrow::DataType& type) {
-    return arrow::is_base_binary_like(type.id()) || arrow::is_binary_view_like(type.id());
-  };
-  if (typing == Typing::kSpelling || from.id() == arrow::Type::NA) return true;
-  if ((from.id() == arrow::Type::BOOL) != (to.id() == arrow::Type::BOOL)) return false;
-  return is_text(from) == is_text(to) || (is_text(from) && arrow::is_temporal(to.id()));
 }
 
 }  // namespace

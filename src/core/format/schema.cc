@@ -70,13 +70,15 @@ std::vector<std::string> UniqueNames(const std::vector<std::string>& names) {
   // Names that stand in the file as they are take precedence over made-up ones.
   std::unordered_set<std::string> taken(names.begin(), names.end());
   std::unordered_set<std::string> used;
+  std::unordered_map<std::string, int> last;  // number given out, by name
   std::vector<std::string> unique;
   unique.reserve(names.size());
   for (size_t i = 0; i < names.size(); ++i) {
     std::string name = names[i].empty() ? "column_" + std::to_string(i) : names[i];
     if (names[i].empty() ? !taken.insert(name).second : !used.insert(name).second) {
       const std::string stem = name;
-      for (int n = 1; !taken.insert(name = stem + "_" + std::to_string(n)).second; ++n) {
+      int& n = last[stem];
+      while (!taken.insert(name = stem + "_" + std::to_string(++n)).second) {
       }
     }
     unique.push_back(std::move(name));
