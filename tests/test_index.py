@@ -563,6 +563,29 @@ def test_a_fault_while_indexing_names_its_place(tmp_path, cache, name, content, 
     assert len(kept(cache)) <= 1
 
 
+@pytest.mark.parametrize("options", [{"shuffle": True}, {"distributed": (0, 2)}], ids=str)
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (b"id,te\xffxt", "expected valid UTF-8 in the column names"),
+        (b'id,"text', "a quoted cell is not closed"),
+    ],
+)
+def test_a_header_that_cannot_be_read_is_no_file_of_no_rows(
+    tmp_path, cache, options, header, reason
+):
+    path = tmp_path / "data.csv"
+    path.write_bytes(header + b"\n" + b"1,one\n" * 20)
+    with pytest.raises(OSError, match=reason) as plain:
+        list(StreamingDataset(path, 5))
+    data = StreamingDataset(path, 5, **options)
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"data\.csv: line 1 ") as error:
+            list(data)
+        assert str(error.value) == str(plain.value)
+    assert kept(cache) == []
+
+
 def test_the_first_faulty_file_is_named(tmp_path, cache):
     for i in range(20):
         good = i not in {7, 11, 19}
