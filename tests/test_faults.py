@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from formats import (
     CASES,
@@ -316,6 +317,50 @@ def test_bytes_of_no_sense(format_, worker, tmp_path):
         if not format_.text:
             assert kind is not None, blob[:40]
             assert rows == [], blob[:40]
+
+
+def varint(number):
+    """A 64-bit integer as Parquet's footer has it."""
+    number = (number << 1 ^ number >> 63) & (1 << 64) - 1
+    digits = b""
+    while number >= 0x80:
+        digits += bytes([number & 0x7F | 0x80])
+        number >>= 7
+    return digits + bytes([number])
+
+
+@pytest.mark.parametrize(
+    ("groups", "place"),
+    [
+        ([63, -6, 63], "row group 1 cannot have -6 rows"),
+        ([-40, 80, 80], "row group 0 cannot have -40 rows"),
+        ([40, 81, -1], "row group 1 cannot have 81 rows"),
+        # Their sum is 120 in 64 bits.
+        ([(1 << 63) - 1, (1 << 63) - 1, 122], "row group 0 cannot have 9223372036854775"),
+    ],
+    ids=str,
+)
+def test_row_groups_of_impossible_numbers_of_rows(groups, place, worker, tmp_path):
+    """Their sum is the number of rows that the footer promises."""
+    path = tmp_path / "data.parquet"
+    pq.write_table(pa.table({"x": range(120)}), path, row_group_size=40)
+    data = path.read_bytes()
+    size = int.from_bytes(data[-8:-4], "little")
+    # Fields 3 and 5 of a row group: its rows, and where it begins.
+    first, *rest = data[-8 - size : -8].split(b"\x16" + varint(40) + b"\x26")
+    assert len(rest) == 3
+    footer = first + b"".join(
+        b"\x16" + varint(rows) + b"\x26" + part
+        for rows, part in zip(groups, rest, strict=True)
+    )
+    data = data[: -8 - size] + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+    rows, kind, text = worker.read(path, data)
+    assert (rows, kind) == ([], "OSError")
+    assert path.name in text
+    assert place in text
+    for options in ({"shuffle": True}, {"distributed": (0, 2)}):
+        with pytest.raises(OSError, match=rf"data\.parquet.*{place}"):
+            list(fast_axolotl.StreamingDataset(path, 10, **options))
 
 
 # --- changed while it is read ---------------------------------------------------------
