@@ -253,6 +253,21 @@ def test_after_close_it_is_at_its_end(folder):
     assert len(reader.files) == 10
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"shuffle": True}, {"distributed": (1, 2)}], ids=str
+)
+def test_closed_before_its_first_batch_it_reads_nothing(folder, options):
+    dataset = StreamingDataset(folder, 2, **options)
+    state = dataset.state_dict()
+    reader = iter(dataset)
+    reader.close()
+    for _ in range(2):
+        with pytest.raises(StopIteration):
+            next(reader)
+    assert (reader.rows_read, reader.bytes_read) == (0, 0)
+    assert reader.state_dict() == state
+
+
 def test_a_second_iteration_gives_nothing_more(folder):
     reader = streaming_dataset_reader(folder, 300)
     assert iter(reader) is reader
