@@ -14,6 +14,7 @@ import pytest
 from fast_axolotl import StreamingDataset
 
 torch_distributed = pytest.importorskip("torch.distributed")
+torch_multiprocessing = pytest.importorskip("torch.multiprocessing")
 pytestmark = pytest.mark.skipif(
     not (torch_distributed.is_available() and torch_distributed.is_gloo_available()),
     reason="torch has no gloo here",
@@ -173,3 +174,31 @@ def test_who_says_the_rank(tmp_path, known):
     assert done.returncode == 0, done.stderr
     own = 2 if known == "launcher" else 4
     assert done.stdout.split() == [str(own), str(own), "4", "1"]
+
+
+def _train(rank, world, folder, dataset, loader_options):
+    torch_distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=world
+    )
+    loader = dataset.loader(**loader_options)
+    found = [[batch["id"] for batch in loader] for _ in range(2)]
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    torch_distributed.barrier()
+    os._exit(0)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("context", ["fork", "spawn"])
+def test_workers_of_spawned_ranks(tmp_path, context):
+    """They read their rank's share, not that of the process that spawned the ranks."""
+    path = tmp_path / "data.jsonl"
+    path.write_bytes(epoch_files.lines(range(97), 60))
+    options = {"shuffle": True, "shuffle_window": 40, "tail": "keep"}
+    dataset = StreamingDataset(path, 5, ["id"], distributed="auto", **options)
+    loader_options = {"num_workers": 2, "multiprocessing_context": context}
+    torch_multiprocessing.spawn(_train, (2, tmp_path, dataset, loader_options), nprocs=2)
+    alone = StreamingDataset(path, 5, ["id"], num_lanes=4, **options)
+    expected = [[batch["id"] for batch in alone] for _ in range(2)]
+    for rank in range(2):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert found == [batches[rank::2] for batches in expected]
