@@ -15,6 +15,7 @@ from pathlib import Path
 import epoch_files
 import hypothesis.strategies as st
 import plan_reference
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
@@ -253,6 +254,49 @@ def test_the_plan_gives_whole_rows(pool):
         assert [list(batch.items()) for batch in planned] == [
             list(batch.items()) for batch in plain[1:]
         ]
+
+
+TEXTS = [None if i % 7 == 0 else f"{i} " + "long " * (i % 9) for i in range(60)]
+
+
+def _runs(type_):
+    """60 values in runs of 4, which the borders of batches cut."""
+    values = [None if i % 5 == 0 else f"run {i}" for i in range(15)]
+    ends = pa.array(range(4, 61, 4), pa.int32())
+    return pa.RunEndEncodedArray.from_arrays(ends, pa.array(values, type_))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(TEXTS, pa.string_view()),
+        pa.array([text and text.encode() for text in TEXTS], pa.binary_view()),
+        pa.array([[text, "x"] for text in TEXTS], pa.list_(pa.string_view())),
+        pa.array([{"a": text} for text in TEXTS], pa.struct([("a", pa.string_view())])),
+        pa.array(
+            [[("key", text)] for text in TEXTS], pa.map_(pa.string(), pa.string_view())
+        ),
+        _runs(pa.string()),
+        _runs(pa.string_view()),
+        pa.ListArray.from_arrays(pa.array(range(61), pa.int32()), _runs(pa.string())),
+        pa.StructArray.from_arrays([_runs(pa.string())], ["a"]),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_columns_that_arrow_cannot_take_rows_of(tmp_path, column):
+    """A shuffled row is as plain reading gives it, of a file by Polars, for one."""
+    path = tmp_path / "data.arrow"
+    batch = pa.record_batch({"id": pa.array(range(60)), "value": column})
+    with pa.ipc.new_file(path, batch.schema) as writer:
+        for at in range(0, 60, 9):
+            writer.write_batch(batch.slice(at, 9))
+    plain = list(StreamingDataset(path).rows())
+    assert [row["value"] for row in plain] == column.to_pylist()
+    data = StreamingDataset(path, 7, shuffle=True, num_lanes=2, shuffle_window=20)
+    for _ in range(2):
+        rows = list(data.rows())
+        assert rows != plain
+        assert sorted(rows, key=lambda row: row["id"]) == plain
 
 
 @pytest.mark.parametrize("num_lanes", [1, 5, 64])
