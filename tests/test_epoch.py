@@ -824,6 +824,17 @@ def test_a_state_behind_the_end(pool):
     assert ids(data) == files.expected(1)
 
 
+@pytest.mark.parametrize(
+    ("world", "workers", "given"), [(2, 4, 10**6), (1 << 23, 2, 1 << 40)]
+)
+def test_a_worker_s_state_behind_the_end(pool, world, workers, given):
+    """Times workers and ranks, that many batches may be beyond 64 bits."""
+    files = Files(pool, SMALL, shuffle=True, tail="keep")
+    for iterator in Rank(files, 0, world, workers).iterators:
+        iterator.load_state_dict({**iterator.state_dict(), "given": given})
+        assert ids(iterator) == []
+
+
 def test_borders_of_a_mebibyte(tmp_path):
     """Rows that end right before, at, and behind the places where fragments begin."""
     mebibyte = 1 << 20

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis.strategies as st
 import plan_reference
 import pyarrow as pa
+import pytest
 from hypothesis import example, given, settings
 
 from fast_axolotl import StreamingDataset, _core
@@ -168,3 +169,18 @@ def test_the_number_of_batches(tmp_path):
     assert index.fragments == [(0, 0, 1, 3), (0, 1, 2, 0), (0, 2, 3, 4)]
     for size, batches in [(1, 7), (3, 3), (7, 1), (8, 1)]:
         assert _core.Plan.make(index, True, 0, 0, size, 2, 5).batches == batches
+
+
+@pytest.mark.parametrize("tail", ["keep", "drop", "repeat"])
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_a_share_ends_for_good(workers, tail):
+    """A state may say any number of batches, and times workers and world it is more."""
+    for worker in range(workers):
+        share = _core.Share.make(0, 0, 16, (0, 2), (worker, workers), tail)
+        own = 8 // workers
+        found = [share.batch(i) for i in range(own)]
+        assert found == list(range(2 * worker, 16, 2 * workers))
+        for power in range(4, 63):
+            for i in (1 << power, (1 << power) - 1, (1 << power) + own):
+                assert i < own or share.batch(i) is None
+        assert share.batch((1 << 63) - 1) is None
