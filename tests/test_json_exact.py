@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """JSON rows come back as `json.loads` gives them; bad rows are errors in their place."""
 
+import datetime as dt
 import json
+import math
 import re
 
 import pytest
@@ -593,3 +595,43 @@ def test_the_schema_widens_and_the_values_stay(values, kind, tmp_path):
             assert reader.schema == {"x": kind}
             (batch,) = reader
         assert repr(batch["x"]) == repr(wanted)
+
+
+def test_rows_raise_an_error_again(tmp_path):
+    path = write(tmp_path, '{"a": 1}\n{"a": 2}\n{"a": \n', ".jsonl")
+    rows = fast_axolotl.StreamingDataset(path).rows()
+    assert [next(rows), next(rows)] == [{"a": 1}, {"a": 2}]
+    for _ in range(3):
+        with pytest.raises(OSError, match="line 3"):
+            next(rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "wanted"),
+    [
+        ("int64", ["2", "1.0", "null"], [2, 1, None]),
+        ("float64", ["1.5", "2", "1e400"], [1.5, 2.0, math.inf]),
+        ("float64", ["1.5", "9007199254740993"], [1.5]),
+        ("date32", ['"2020-01-02"', "1"], [dt.date(2020, 1, 2)]),
+        ("string", ['"x"', "1"], ["x"]),
+        ("bool", ["true", "1"], [True]),
+    ],
+)
+def test_a_value_converts_alike_in_any_company(kind, values, wanted, tmp_path):
+    """Alone in a block of its own, or with values of other kinds before it."""
+    text = "".join(f'{{"x": {value}}}\n' for value in values)
+    filler = f'{{"x": null, "y": "{"-" * 999}"}}\n' * 3000
+    for content in (text, text.replace("\n", "\n" + filler)):
+        path = write(tmp_path, content, ".jsonl")
+        got = []
+        try:
+            for row in fast_axolotl.streaming_dataset_reader(
+                path, columns=["x"], schema={"x": kind}
+            ):
+                got += row["x"]
+        except OSError:
+            assert len(wanted) < len(values)
+        else:
+            assert len(wanted) == len(values)
+        dense = [value for value in got if value is not None]
+        assert repr(dense) == repr([value for value in wanted if value is not None])

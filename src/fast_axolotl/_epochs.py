@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from fast_axolotl import _core, _options, _state, _topology
-from fast_axolotl._iterator import DatasetIterator, Run
+from fast_axolotl._iterator import DatasetIterator, Position, RowIterator, Run
 from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
 from fast_axolotl._topology import PassCounter, Topology
@@ -79,7 +79,9 @@ class EpochDataset(ABC):
         self._passes = PassCounter()
         # What a worker goes on from, which none of the others does.
         self._worker_loaded: Run | None = None
-        self._current: DatasetIterator | None = None
+        # How far the latest pass of this process got. Not its iterator, which holds this
+        # dataset: dropping that one must stop its threads at once.
+        self._current: Position | None = None
         self._fingerprint: str | None = None
         # What "auto" means to a worker that was spawned.
         self._parent_rank: tuple[int, int] | None = None
@@ -173,8 +175,9 @@ class EpochDataset(ABC):
         run = self._run_of_pass(topology, number)
         if self._worker_loaded is not None:
             run, self._worker_loaded = self._worker_loaded, None
-        self._current = DatasetIterator(self, run)
-        return self._current
+        iterator = DatasetIterator(self, run)
+        self._current = iterator.position
+        return iterator
 
     def _rank_and_world(self) -> tuple[int, int]:
         # Not to a worker that was forked by a rank that was spawned: the rank's group is
@@ -212,17 +215,7 @@ class EpochDataset(ABC):
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Iterate over the rows, in the same order: one ``dict`` a row."""
-        with self._iterate() as iterator:
-            done = 0
-            for batch in iterator:
-                names = list(batch)
-                if names:
-                    for values in zip(*batch.values(), strict=True):
-                        yield dict(zip(names, values, strict=True))
-                else:
-                    # Rows without any column have no list to count them by.
-                    yield from ({} for _ in range(iterator.rows_read - done))
-                done = iterator.rows_read
+        return RowIterator(self._iterate())
 
     def loader(self, **kwargs: Any) -> DataLoader[Batch]:
         """Return a ``torch.utils.data.DataLoader`` over the batches.
@@ -336,7 +329,7 @@ class EpochDataset(ABC):
                 "state_dict(), or ds.state_at(batches_consumed), or num_workers=0"
             )
         if self._current is not None:
-            return self._current.state_dict()
+            return self._current.state_dict(self)
         run = self._run_of_pass(self._topology(), self._passes.passes)
         return self._state(run).to_dict()
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,8 @@ from fast_axolotl import _state, _topology
 from fast_axolotl._reader import Batch, StreamingReader
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from fast_axolotl._epochs import EpochDataset
     from fast_axolotl._topology import Topology
 
@@ -26,6 +28,35 @@ class Run:
     given: int = 0
 
 
+@dataclass(slots=True)
+class Position:
+    """How far a pass got. The dataset keeps it when the iterator is gone."""
+
+    run: Run
+    given: int
+    finished: bool = False
+
+    def state_dict(self, owner: EpochDataset) -> dict[str, Any]:
+        """Return the state as of the batches given so far."""
+        base = owner._state(self.run)  # noqa: SLF001
+        topology = self.run.topology
+        # A single worker's, too: a loader that counts on from it needs the world.
+        if topology.workers > 1 or _topology.in_worker():
+            return _state.WorkerState(
+                base,
+                self.given,
+                self.finished,
+                topology.rank,
+                topology.world,
+                topology.worker,
+                topology.workers,
+            ).to_dict()
+        if self.finished:
+            return owner._next_epoch(base).to_dict()  # noqa: SLF001
+        batch = self.run.start + topology.world * self.given
+        return replace(base, batch=batch).to_dict()
+
+
 class DatasetIterator(StreamingReader):
     """The batches of one pass over a dataset; for a DataLoader's worker, its share.
 
@@ -35,30 +66,28 @@ class DatasetIterator(StreamingReader):
     def __init__(self, owner: EpochDataset, run: Run) -> None:
         super().__init__(owner.files, owner._open())  # noqa: SLF001
         self._owner = owner
-        self._run = run
-        self._given = run.given
-        self._finished = False
+        self.position = Position(run, run.given)
         self._counted = True
         self._maps: tuple[Callable[[Batch], Any], ...] = owner._maps  # noqa: SLF001
 
     def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
         if self._reader is None:
-            if self._finished or self._closed:
+            if self.position.finished or self._closed:
                 raise StopIteration
             if not self._counted:
                 self._counted = True
                 self._owner._passes.start()  # noqa: SLF001
-            self._reader, self._limit = self._owner._start(self._run)  # noqa: SLF001
-        if self._given == self._limit:
-            self._finished = True
+            self._reader, self._limit = self._owner._start(self.position.run)  # noqa: SLF001
+        if self.position.given == self._limit:
+            self.position.finished = True
             self.close()
             raise StopIteration
         try:
             batch = self._reader.next_dict()
         except StopIteration:
-            self._finished = not self._closed
+            self.position.finished = not self._closed
             raise
-        self._given += 1
+        self.position.given += 1
         for fn in self._maps:
             batch = fn(batch)
         return batch
@@ -68,24 +97,7 @@ class DatasetIterator(StreamingReader):
 
         A worker's state covers that worker alone: see :func:`merge_states`.
         """
-        owner, run = self._owner, self._run
-        base = owner._state(run)  # noqa: SLF001
-        topology = run.topology
-        # A single worker's, too: a loader that counts on from it needs the world.
-        if topology.workers > 1 or _topology.in_worker():
-            return _state.WorkerState(
-                base,
-                self._given,
-                self._finished,
-                topology.rank,
-                topology.world,
-                topology.worker,
-                topology.workers,
-            ).to_dict()
-        if self._finished:
-            return owner._next_epoch(base).to_dict()  # noqa: SLF001
-        batch = run.start + topology.world * self._given
-        return replace(base, batch=batch).to_dict()
+        return self.position.state_dict(self._owner)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; before the first batch only.
@@ -94,21 +106,53 @@ class DatasetIterator(StreamingReader):
             RuntimeError: Batches were given already.
             ValueError: The state is not one of this data, read this way.
         """
-        if self._reader is not None or self._finished:
+        if self._reader is not None or self.position.finished:
             raise RuntimeError(
                 "this iterator has begun: load the state into the dataset and iterate "
                 "anew, or into a new iterator"
             )
         owner = self._owner
-        self._run = owner._resumed(self._run.topology, state)  # noqa: SLF001
-        self._given = self._run.given
+        run = owner._resumed(self.position.run.topology, state)  # noqa: SLF001
+        self.position = Position(run, run.given)
         # The passes after this one follow, as if the dataset had loaded it.
         passes = owner._passes  # noqa: SLF001
         if _topology.in_worker():
-            passes.next_epoch_is(self._run.epoch + 1)
+            passes.next_epoch_is(run.epoch + 1)
         else:
             # It counts as a pass once it gives something: torchdata's loader makes an
             # iterator of a finished state, and then, without asking it, the next one.
-            passes.set(self._run.epoch, self._run.start)
+            passes.set(run.epoch, run.start)
             self._counted = False
-            owner._current = self  # noqa: SLF001
+            owner._current = self.position  # noqa: SLF001
+
+
+class RowIterator:
+    """The rows of a pass. Unlike a generator it raises an error again at every call."""
+
+    def __init__(self, batches: DatasetIterator) -> None:
+        self._batches = batches
+        self._rows: Iterator[dict[str, Any]] = iter(())
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        while True:
+            for row in self._rows:
+                return row
+            before = self._batches.rows_read
+            batch = next(self._batches)
+            if batch:
+                self._rows = (
+                    dict(zip(batch, values, strict=True))
+                    for values in zip(*batch.values(), strict=True)
+                )
+            else:
+                # Rows without any column have no list to count them by.
+                count = self._batches.rows_read - before
+                self._rows = ({} for _ in range(count))
+
+    def close(self) -> None:
+        """Stop reading and join the threads."""
+        self._rows = iter(())
+        self._batches.close()
