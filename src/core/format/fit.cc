@@ -115,13 +115,14 @@ bool IsReadTyped(const arrow::DataType& type) {
 
 Result<ArrayPtr> CastSafely(const ArrayPtr& array, const TypePtr& type) {
   if (array->type()->Equals(*type)) return array;
-  ARROW_ASSIGN_OR_RAISE(auto datum, arrow::compute::Cast(
-                                        array, arrow::compute::CastOptions::Safe(type)));
+  ARROW_ASSIGN_OR_RAISE(
+      auto datum, arrow::compute::Cast(array, arrow::compute::CastOptions::Safe(type)));
   return datum.make_array();
 }
 
-// JSON values in text form, of several kinds, each converted as it would be in a column of
-// its own kind: what a value becomes must not depend on the rows it shares a block with.
+// JSON values in text form, of several kinds, each converted as it would be in a column
+// of its own kind: what a value becomes must not depend on the rows it shares a block
+// with.
 Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type) {
   const auto& texts = static_cast<const arrow::StringArray&>(array);
   std::string buffer;
@@ -149,7 +150,8 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type) {
       return column.Finish(static_cast<int64_t>(rows), buffer.data());
     };
     ARROW_ASSIGN_OR_RAISE(auto typed, read(count));
-    if (IsJsonField(*typed.field) || !Comparable(*typed.field->type(), *type, Typing::kOwn)) {
+    if (IsJsonField(*typed.field) ||
+        !Comparable(*typed.field->type(), *type, Typing::kOwn)) {
       return Status::Invalid("not comparable");
     }
     // Doubled as long as it stays so: columns mostly change their kind once.
