@@ -437,8 +437,11 @@ def refused_by_json(row):
 
 
 def test_the_bad_rows_are_bad():
-    good = [row for row in ALL_BAD if not refused_by_json(row)]
+    # Newer Pythons read deeper than our limit, which is that of 3.11.
+    shallow = [row for row in ALL_BAD if row.count(b"[") + row.count(b"{") < 1024]
+    good = [row for row in shallow if not refused_by_json(row)]
     assert not good
+    assert len(shallow) == len(ALL_BAD) - 4
     assert len(ALL_BAD) == len(set(ALL_BAD)) > 80
 
 
