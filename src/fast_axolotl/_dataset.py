@@ -171,6 +171,8 @@ class StreamingDataset(EpochDataset):
 
     def _start(self, run: Run) -> tuple[_core.Reader, int | None]:
         topology = run.topology
+        # The fingerprint is taken now, before the first batch: a file that changes while
+        # it is read must not lend its new one to a state of the old rows.
         state = self._state(run)
         plain = (
             topology.alone
