@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/output/numbers.h"
+#include "core/output/pack.h"
+#include "core/output/pad.h"
+#include "core/output/sequences.h"
+
+namespace fast_axolotl {
+namespace {
+
+using Strategy = PackOptions::Strategy;
+using Long = PackOptions::Long;
+
+// Every row in memory of its own size, so that a sanitizer sees reads behind its end.
+template <typename T>
+Sequences Make(const std::vector<std::vector<T>>& rows) {
+  Sequences sequences;
+  sequences.type = arrow::CTypeTraits<T>::type_singleton();
+  for (const auto& row : rows) {
+    auto values = std::make_shared<const std::vector<T>>(row);
+    sequences.rows.push_back({reinterpret_cast<const uint8_t*>(values->data()),
+                              static_cast<int64_t>(row.size())});
+    sequences.owners.push_back(std::move(values));
+  }
+  return sequences;
+}
+
+template <typename T>
+std::vector<std::vector<T>> Rows(const arrow::Tensor& tensor) {
+  EXPECT_TRUE(tensor.type()->Equals(arrow::CTypeTraits<T>::type_singleton()));
+  const auto* values = reinterpret_cast<const T*>(tensor.raw_data());
+  std::vector<std::vector<T>> rows;
+  for (int64_t i = 0; i < tensor.shape()[0]; ++i, values += tensor.shape()[1]) {
+    rows.emplace_back(values, values + tensor.shape()[1]);
+  }
+  return rows;
+}
+
+using Ints = std::vector<std::vector<int64_t>>;
+
+template <typename T = int64_t>
+std::vector<std::vector<T>> Padded(const Sequences& sequences, const PadShape& shape,
+                                   Fill fill = 0) {
+  const auto lengths = sequences.Lengths();
+  auto tensor = Pad(sequences, fill, arrow::CTypeTraits<T>::type_singleton(),
+                    PaddedLength(lengths, shape), shape);
+  EXPECT_TRUE(tensor.ok()) << tensor.status();
+  return Rows<T>(**tensor);
+}
+
+std::string PadError(const Sequences& sequences,
+                     const std::shared_ptr<arrow::DataType>& type, Fill fill = 0) {
+  const auto lengths = sequences.Lengths();
+  const auto tensor = Pad(sequences, fill, type, PaddedLength(lengths, {}), {});
+  return tensor.ok() ? "" : tensor.status().message();
+}
+
+TEST(PadTest, BothSidesOfPaddingAndTruncation) {
+  const auto rows = Make<int32_t>({{1, 2, 3}, {}, {4, 5}});
+  EXPECT_EQ(Padded(rows, {}, 9), (Ints{{1, 2, 3}, {9, 9, 9}, {4, 5, 9}}));
+  EXPECT_EQ(Padded(rows, {.padding = Side::kLeft}, 9),
+            (Ints{{1, 2, 3}, {9, 9, 9}, {9, 4, 5}}));
+  EXPECT_EQ(Padded(rows, {.max_length = 2}), (Ints{{1, 2}, {0, 0}, {4, 5}}));
+  EXPECT_EQ(Padded(rows, {.max_length = 2, .truncation = Side::kLeft}),
+            (Ints{{2, 3}, {0, 0}, {4, 5}}));
+  // Rows are cut to max_length, although rounding up would leave them more room.
+  EXPECT_EQ(Padded(rows, {.max_length = 2, .multiple_of = 4, .padding = Side::kLeft}),
+            (Ints{{0, 0, 1, 2}, {0, 0, 0, 0}, {0, 0, 4, 5}}));
+}
+
+TEST(PadTest, LengthOfAllRows) {
+  const std::vector<int64_t> lengths = {3, 0, 7};
+  EXPECT_EQ(PaddedLength(lengths, {}), 7);
+  EXPECT_EQ(PaddedLength(lengths, {.multiple_of = 8}), 8);
+  EXPECT_EQ(PaddedLength(lengths, {.multiple_of = 7}), 7);
+  EXPECT_EQ(PaddedLength(lengths, {.max_length = 5}), 5);
+  EXPECT_EQ(PaddedLength(lengths, {.max_length = 9}), 7);
+  EXPECT_EQ(PaddedLength(lengths, {.max_length = 9, .to_max_length = true}), 9);
+  EXPECT_EQ(
+      PaddedLength(lengths, {.max_length = 9, .multiple_of = 4, .to_max_length = true}),
+      12);
+  EXPECT_EQ(PaddedLength({}, {}), 0);
+  EXPECT_EQ(PaddedLength({}, {.max_length = 9, .to_max_length = true}), 9);
+}
+
+TEST(PadTest, NoRowsAndNoValues) {
+  EXPECT_EQ(Padded(Make<int64_t>({}), {}), Ints{});
+  EXPECT_EQ(Padded(Make<int64_t>({{}, {}}), {}), (Ints{{}, {}}));
+  EXPECT_EQ(Padded(Make<int64_t>({{1}}), {.max_length = 0}), (Ints{{}}));
+}
+
+TEST(PadTest, MasksAndPositions) {
+  const std::vector<int64_t> lengths = {3, 0, 1};
+  const PadShape left = {.max_length = 2, .padding = Side::kLeft};
+  auto mask = AttentionMask(lengths, arrow::int8(), 3, left);
+  ASSERT_TRUE(mask.ok());
+  EXPECT_EQ(Rows<int8_t>(**mask),
+            (std::vector<std::vector<int8_t>>{{0, 1, 1}, {0, 0, 0}, {0, 0, 1}}));
+  auto positions = PositionIds(lengths, 7, arrow::int64(), 3, {});
+  ASSERT_TRUE(positions.ok());
+  EXPECT_EQ(Rows<int64_t>(**positions), (Ints{{0, 1, 2}, {7, 7, 7}, {0, 7, 7}}));
+  EXPECT_TRUE(PositionIds(lengths, 0, arrow::int8(), 128, {}).ok());
+  EXPECT_FALSE(PositionIds(lengths, 0, arrow::int8(), 129, {}).ok());
+}
+
+TEST(PadTest, ErrorsNameRowAndValue) {
+  EXPECT_EQ(PadError(Make<int64_t>({{1}, {2, 300}}), arrow::int8()),
+            "row 1: 300 does not fit into int8");
+  EXPECT_EQ(PadError(Make<double>({{1, 0.1}}), arrow::int32()),
+            "row 0: 0.1 does not fit into int32");
+  EXPECT_EQ(PadError(Make<double>({{1, 16777217.5}}), arrow::int32()),
+            "row 0: 16777217.5 does not fit into int32");
+  EXPECT_EQ(PadError(Make<int64_t>({{1}}), arrow::uint8(), -100),
+            "fill value: -100 does not fit into uint8");
+  EXPECT_EQ(PadError(Make<int64_t>({{1}}), arrow::int64(), 0.5),
+            "fill value: 0.5 does not fit into int64");
+  // What is cut does not count.
+  EXPECT_EQ(Padded<int8_t>(Make<int64_t>({{1, 300}}), {.max_length = 1}),
+            (std::vector<std::vector<int8_t>>{{1}}));
+}
+
+TEST(PadTest, RefusesHalfFloats) {
+  Sequences halves = Make<uint16_t>({{1}});
+  halves.type = arrow::float16();
+  const auto lengths = halves.Lengths();
+  EXPECT_TRUE(Pad(halves, 0, arrow::float32(), 1, {}).status().IsTypeError());
+  EXPECT_TRUE(
+      Pad(Make<int64_t>({{1}}), 0, arrow::float16(), 1, {}).status().IsTypeError());
+  EXPECT_TRUE(EmptyTensor(arrow::utf8(), {1}).status().IsTypeError());
+}
+
+TEST(PadTest, RefusesTensorsBeyondMemory) {
+  EXPECT_TRUE(EmptyTensor(arrow::int64(), {int64_t{1} << 40, int64_t{1} << 40})
+                  .status()
+                  .IsOutOfMemory());
+}
+
+// --- which values fit -----------------------------------------------------------------
+
+// Whether Pad takes the value, and makes the same value of it, at every place of a row
+// that is long enough for vectorised loops.
+template <typename To, typename From>
+bool Takes(From value) {
+  bool all = true;
+  bool any = false;
+  for (size_t at = 0; at < 35; at += 17) {
+    std::vector<From> row(35, From{1});
+    row[at] = value;
+    const auto tensor =
+        Pad(Make<From>({row}), 0, arrow::CTypeTraits<To>::type_singleton(), 35, {});
+    if (tensor.ok()) {
+      const To got = Rows<To>(**tensor)[0][at];
+      EXPECT_TRUE(static_cast<From>(got) == value || value != value) << value;
+      EXPECT_EQ(Rows<To>(**tensor)[0][(at + 1) % 35], To{1});
+    }
+    all &= tensor.ok();
+    any |= tensor.ok();
+  }
+  EXPECT_EQ(all, any) << value;
+  return all;
+}
+
+template <typename T>
+constexpr T kMin = std::numeric_limits<T>::min();
+template <typename T>
+constexpr T kMax = std::numeric_limits<T>::max();
+
+TEST(NumbersTest, IntegersFitWhereTheyAreInRange) {
+  EXPECT_TRUE(Takes<int32_t>(int64_t{kMax<int32_t>}));
+  EXPECT_TRUE(Takes<int32_t>(int64_t{kMin<int32_t>}));
+  EXPECT_FALSE(Takes<int32_t>(int64_t{kMax<int32_t>} + 1));
+  EXPECT_FALSE(Takes<int32_t>(int64_t{kMin<int32_t>} - 1));
+  EXPECT_FALSE(Takes<uint64_t>(int64_t{-1}));
+  EXPECT_FALSE(Takes<uint32_t>(int64_t{-1}));
+  EXPECT_FALSE(Takes<uint64_t>(int8_t{-1}));
+  EXPECT_TRUE(Takes<uint32_t>(int64_t{kMax<uint32_t>}));
+  EXPECT_TRUE(Takes<int64_t>(static_cast<uint64_t>(kMax<int64_t>)));
+  EXPECT_FALSE(Takes<int64_t>(uint64_t{1} << 63));
+  // These would look like negative numbers when cut.
+  EXPECT_FALSE(Takes<int32_t>(kMax<uint64_t>));
+  EXPECT_FALSE(Takes<int8_t>(uint8_t{128}));
+  EXPECT_TRUE(Takes<int8_t>(uint8_t{127}));
+  EXPECT_TRUE(Takes<int64_t>(kMin<int8_t>));
+  EXPECT_TRUE(Takes<int64_t>(kMax<uint32_t>));
+}
+
+TEST(NumbersTest, IntegersFitIntoFloatsWhereTheyAreExact) {
+  EXPECT_TRUE(Takes<double>(int64_t{1} << 53));
+  EXPECT_FALSE(Takes<double>((int64_t{1} << 53) + 1));
+  EXPECT_TRUE(Takes<double>((int64_t{1} << 53) + 2));
+  EXPECT_FALSE(Takes<double>(-(int64_t{1} << 53) - 1));
+  EXPECT_TRUE(Takes<double>(kMin<int64_t>));
+  EXPECT_FALSE(Takes<double>(kMax<uint64_t>));
+  EXPECT_TRUE(Takes<double>(uint64_t{1} << 63));
+  EXPECT_TRUE(Takes<float>(int32_t{1} << 24));
+  EXPECT_FALSE(Takes<float>((int32_t{1} << 24) + 1));
+  EXPECT_TRUE(Takes<float>(kMin<int32_t>));
+  EXPECT_TRUE(Takes<float>(kMax<uint16_t>));
+  EXPECT_TRUE(Takes<double>(kMax<uint32_t>));
+}
+
+TEST(NumbersTest, FloatsFitIntoIntegersWhereTheyAreIntegral) {
+  EXPECT_TRUE(Takes<int64_t>(-3.0));
+  EXPECT_TRUE(Takes<int64_t>(-0.0));
+  EXPECT_FALSE(Takes<int64_t>(0.5));
+  EXPECT_FALSE(Takes<int64_t>(0x1p63));
+  EXPECT_TRUE(Takes<int64_t>(-0x1p63));
+  EXPECT_TRUE(Takes<int64_t>(0x1p63 - 1024));
+  EXPECT_TRUE(Takes<uint64_t>(0x1p63));
+  EXPECT_FALSE(Takes<uint64_t>(0x1p64));
+  EXPECT_FALSE(Takes<uint8_t>(-1.0));
+  EXPECT_TRUE(Takes<uint8_t>(255.0F));
+  EXPECT_FALSE(Takes<uint8_t>(256.0F));
+  EXPECT_FALSE(Takes<int8_t>(-128.5));
+  EXPECT_FALSE(Takes<int32_t>(std::numeric_limits<double>::quiet_NaN()));
+  EXPECT_FALSE(Takes<int32_t>(-std::numeric_limits<float>::infinity()));
+}
+
+TEST(NumbersTest, DoublesBecomeTheNearestFloat) {
+  const auto nearest = Padded<float>(
+      Make<double>({{0.1, 1e-60, std::numeric_limits<double>::infinity()}}), {});
+  EXPECT_EQ(nearest[0],
+            (std::vector<float>{0.1F, 0.0F, std::numeric_limits<float>::infinity()}));
+  EXPECT_TRUE(Takes<float>(std::numeric_limits<double>::quiet_NaN()));
+  EXPECT_FALSE(Takes<float>(1e300));
+  EXPECT_FALSE(Takes<float>(-1e300));
+  EXPECT_EQ(Padded<float>(Make<double>({{1}, {}}), {}, 0.1)[1][0], 0.1F);
+}
+
+// --- packing --------------------------------------------------------------------------
+
+PackLayout Laid(const std::vector<int64_t>& lengths, const PackOptions& options) {
+  auto layout = LayOut(lengths, options);
+  EXPECT_TRUE(layout.ok()) << layout.status();
+  return *std::move(layout);
+}
+
+// Rows of (sequence, begin, length).
+using Place = std::vector<int64_t>;
+std::vector<std::vector<Place>> PlacesOf(const PackLayout& layout) {
+  std::vector<std::vector<Place>> rows;
+  size_t next = 0;
+  for (const int64_t end : layout.ends) {
+    rows.emplace_back();
+    for (; next < static_cast<size_t>(end); ++next) {
+      const Segment& segment = layout.segments[next];
+      rows.back().push_back({segment.sequence, segment.begin, segment.length});
+    }
+  }
+  EXPECT_EQ(next, layout.segments.size());
+  return rows;
+}
+
+using Places = std::vector<std::vector<Place>>;
+
+TEST(LayOutTest, BestFit) {
+  const auto layout = Laid({3, 7, 0, 5, 3, 2}, {.length = 10});
+  EXPECT_EQ(PlacesOf(layout),
+            (Places{{{1, 0, 7}, {0, 0, 3}}, {{3, 0, 5}, {4, 0, 3}, {5, 0, 2}}}));
+  EXPECT_EQ(layout.tokens, 20);
+  EXPECT_EQ(layout.split + layout.cut + layout.lost_tokens, 0);
+}
+
+TEST(LayOutTest, ConcatCutsAtTheBorder) {
+  const auto layout = Laid({3, 0, 6, 2}, {.length = 4, .strategy = Strategy::kConcat});
+  EXPECT_EQ(PlacesOf(layout),
+            (Places{{{0, 0, 3}, {2, 0, 1}}, {{2, 1, 4}}, {{2, 5, 1}, {3, 0, 2}}}));
+  EXPECT_EQ(layout.split, 1);
+  EXPECT_EQ(layout.tokens, 11);
+  EXPECT_EQ(Laid({4, 4}, {.length = 4, .strategy = Strategy::kConcat}).split, 0);
+}
+
+TEST(LayOutTest, WhatIsTooLong) {
+  const std::vector<int64_t> lengths = {2, 9};
+  for (const auto strategy : {Strategy::kConcat, Strategy::kBestFit}) {
+    PackOptions options = {.length = 4, .strategy = strategy, .too_long = Long::kError};
+    EXPECT_EQ(LayOut(lengths, options).status().message(),
+              "sequence 1 has 9 tokens and a row has room for 4");
+    options.too_long = Long::kCut;
+    const auto layout = Laid(lengths, options);
+    EXPECT_EQ(layout.tokens, 6);
+    EXPECT_EQ(layout.cut, 1);
+    EXPECT_EQ(layout.lost_tokens, 5);
+  }
+  const auto layout = Laid(lengths, {.length = 4});
+  EXPECT_EQ(PlacesOf(layout), (Places{{{1, 0, 4}}, {{1, 4, 4}}, {{0, 0, 2}, {1, 8, 1}}}));
+  EXPECT_EQ(layout.split, 1);
+  EXPECT_EQ(layout.tokens, 11);
+}
+
+TEST(LayOutTest, AnEosTokenCountsButNotBehindNothing) {
+  const auto layout = Laid({3, 0, 4}, {.length = 4, .eos_token = 9});
+  EXPECT_EQ(PlacesOf(layout), (Places{{{0, 0, 4}}, {{2, 0, 4}}, {{2, 4, 1}}}));
+  EXPECT_EQ(layout.tokens, 9);
+  const std::vector<int64_t> lengths = {4};
+  const auto refused =
+      LayOut(lengths, {.length = 4, .too_long = Long::kError, .eos_token = 9});
+  EXPECT_EQ(refused.status().message(),
+            "sequence 0 has 5 tokens, its eos token included, and a row has room for 4");
+}
+
+TEST(LayOutTest, NothingToPlace) {
+  EXPECT_EQ(Laid({}, {.length = 4}).rows(), 0);
+  EXPECT_EQ(Laid({0, 0}, {.length = 4, .strategy = Strategy::kConcat}).rows(), 0);
+  EXPECT_FALSE(LayOut({}, {.length = 0}).ok());
+}
+
+// The rule as it is said in pack.h, row by row.
+Places PlainBestFit(const std::vector<int64_t>& lengths, int64_t length) {
+  std::vector<size_t> order;
+  for (size_t i = 0; i < lengths.size(); ++i) {
+    if (lengths[i] > 0) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return lengths[a] > lengths[b]; });
+  Places rows;
+  std::vector<int64_t> room;
+  for (const size_t i : order) {
+    size_t best = rows.size();
+    for (size_t row = 0; row < rows.size(); ++row) {
+      if (room[row] < lengths[i]) continue;
+      if (best == rows.size() || room[row] < room[best]) best = row;
+    }
+    if (best == rows.size()) {
+      rows.emplace_back();
+      room.push_back(length);
+    }
+    rows[best].push_back({static_cast<int64_t>(i), 0, lengths[i]});
+    room[best] -= lengths[i];
+  }
+  return rows;
+}
+
+TEST(LayOutTest, BestFitIsTheRuleRowByRow) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 200; ++round) {
+    const auto length = static_cast<int64_t>(random() % 40 + 1);
+    std::vector<int64_t> lengths(random() % 120);
+    for (auto& x : lengths) x = static_cast<int64_t>(random()) % (length + 1);
+    EXPECT_EQ(PlacesOf(Laid(lengths, {.length = length})), PlainBestFit(lengths, length));
+  }
+}
+
+TEST(PackTest, ColumnsOfPackedRows) {
+  const auto tokens = Make<int32_t>({{1, 2, 3}, {4, 5}, {6}});
+  const auto labels = Make<int64_t>({{-100, 2, 3}, {-100, 5}, {6}});
+  PackOptions options = {.length = 7, .pad_token = 50, .eos_token = 9, .join_label = -7};
+  const auto layout = Laid(tokens.Lengths(), options);
+  auto packed = Pack(tokens, &labels, layout, 0, layout.rows(), options, arrow::int64());
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(Rows<int64_t>(*packed->input_ids),
+            (Ints{{1, 2, 3, 9, 4, 5, 9}, {6, 9, 50, 50, 50, 50, 50}}));
+  EXPECT_EQ(Rows<int64_t>(*packed->labels),
+            (Ints{{-7, 2, 3, 9, -7, 5, 9}, {-7, 9, -100, -100, -100, -100, -100}}));
+  EXPECT_EQ(Rows<int64_t>(*packed->position_ids),
+            (Ints{{0, 1, 2, 3, 0, 1, 2}, {0, 1, 0, 1, 2, 3, 4}}));
+  EXPECT_EQ(Rows<int64_t>(*packed->sequence_ids),
+            (Ints{{1, 1, 1, 1, 2, 2, 2}, {1, 1, 0, 0, 0, 0, 0}}));
+  EXPECT_EQ(packed->max_seqlen, 5);
+
+  options.join_label.reset();
+  packed = Pack(tokens, nullptr, layout, 1, 2, options, arrow::int64());
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(Rows<int64_t>(*packed->labels), (Ints{{6, 9, -100, -100, -100, -100, -100}}));
+}
+
+// transformers' prepare_fa_kwargs_from_position_ids: a sequence begins at every 0.
+std::pair<std::vector<int32_t>, int64_t> FromPositions(const Ints& positions) {
+  std::vector<int32_t> starts;
+  int32_t at = 0;
+  for (const auto& row : positions) {
+    for (const int64_t position : row) {
+      if (position == 0) starts.push_back(at);
+      ++at;
+    }
+  }
+  starts.push_back(at);
+  int64_t longest = 0;
+  for (size_t i = 1; i < starts.size(); ++i) {
+    longest = std::max<int64_t>(longest, starts[i] - starts[i - 1]);
+  }
+  return {starts, longest};
+}
+
+TEST(PackTest, RandomSequencesComeBackWhole) {
+  std::mt19937 random(11);
+  for (int round = 0; round < 120; ++round) {
+    PackOptions options = {.length = static_cast<int64_t>(random() % 20 + 1),
+                           .strategy = round % 2 ? Strategy::kConcat : Strategy::kBestFit,
+                           .pad_token = -1};
+    if (round % 3 == 0) options.eos_token = 77;
+    Ints rows(random() % 30);
+    int64_t token = 1000;
+    for (auto& row : rows) {
+      row.resize(random() % 45);
+      for (auto& x : row) x = token++;
+    }
+    const auto tokens = Make<int64_t>(rows);
+    const auto layout = Laid(tokens.Lengths(), options);
+    auto packed =
+        Pack(tokens, nullptr, layout, 0, layout.rows(), options, arrow::int64());
+    ASSERT_TRUE(packed.ok()) << packed.status();
+    const auto [starts, longest] = FromPositions(Rows<int64_t>(*packed->position_ids));
+    const auto* cu = reinterpret_cast<const int32_t*>(packed->cu_seqlens->raw_data());
+    EXPECT_EQ(std::vector<int32_t>(cu, cu + packed->cu_seqlens->size()), starts);
+    EXPECT_EQ(packed->max_seqlen, longest);
+
+    std::multiset<int64_t> expected;
+    for (const auto& row : rows) {
+      expected.insert(row.begin(), row.end());
+      if (options.eos_token && !row.empty()) expected.insert(77);
+    }
+    std::multiset<int64_t> got;
+    const auto ids = Rows<int64_t>(*packed->input_ids);
+    const auto sequences = Rows<int64_t>(*packed->sequence_ids);
+    for (size_t i = 0; i < ids.size(); ++i) {
+      for (size_t k = 0; k < ids[i].size(); ++k) {
+        EXPECT_EQ(ids[i][k] == -1, sequences[i][k] == 0);
+        if (ids[i][k] != -1) got.insert(ids[i][k]);
+      }
+    }
+    EXPECT_EQ(got, expected);
+    EXPECT_EQ(layout.tokens, static_cast<int64_t>(expected.size()));
+  }
+}
+
+TEST(PackTest, NoRows) {
+  const auto tokens = Make<int64_t>({{}, {}});
+  const PackOptions options = {.length = 4};
+  const auto layout = Laid(tokens.Lengths(), options);
+  const auto packed = Pack(tokens, nullptr, layout, 0, 0, options, arrow::int64());
+  ASSERT_TRUE(packed.ok()) << packed.status();
+  EXPECT_EQ(packed->input_ids->shape(), (std::vector<int64_t>{0, 4}));
+  EXPECT_EQ(packed->cu_seqlens->size(), 1);
+}
+
+TEST(PackTest, Refuses) {
+  const auto tokens = Make<int64_t>({{1, 2}, {3, 400}});
+  const PackOptions options = {.length = 4};
+  const auto layout = Laid(tokens.Lengths(), options);
+  const auto error = [&](const Sequences& ids, const Sequences* labels, int64_t end,
+                         const std::shared_ptr<arrow::DataType>& type) {
+    return Pack(ids, labels, layout, 0, end, options, type).status().message();
+  };
+  EXPECT_EQ(error(tokens, nullptr, 1, arrow::int8()),
+            "sequence 1: 400 does not fit into int8");
+  EXPECT_EQ(error(tokens, nullptr, 1, arrow::uint16()),
+            "label of the padding: -100 does not fit into uint16");
+  const auto few = Make<int64_t>({{1, 2}, {3}});
+  EXPECT_EQ(error(tokens, &few, 1, arrow::int64()),
+            "sequence 1 has 2 tokens and 1 labels");
+  const auto fewer = Make<int64_t>({{1, 2}});
+  EXPECT_EQ(error(tokens, &fewer, 1, arrow::int64()), "2 sequences have labels for 1");
+  EXPECT_EQ(error(few, nullptr, 1, arrow::int64()),
+            "the layout was made for other sequences");
+  EXPECT_EQ(error(tokens, nullptr, 2, arrow::int64()), "no rows [0, 2) in a layout of 1");
+  const auto bad = Make<double>({{1, 2}, {3, 0.5}});
+  EXPECT_EQ(error(tokens, &bad, 1, arrow::int64()),
+            "sequence 1, label: 0.5 does not fit into int64");
+}
+
+}  // namespace
+}  // namespace fast_axolotl
