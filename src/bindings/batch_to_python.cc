@@ -9,28 +9,13 @@
 
 #include "bindings/arrow_to_python.h"
 #include "bindings/json_to_python.h"
-#include "core/common/text.h"
+#include "bindings/pause_collector.h"
 #include "core/format/options.h"
 
 namespace nb = nanobind;
 
 namespace fast_axolotl {
 namespace {
-
-// The cyclic collector would walk the half-built lists again and again; nothing that is
-// built here can be garbage.
-class PauseCollector {
- public:
-  PauseCollector() : was_enabled_(PyGC_Disable()) {}
-  PauseCollector(const PauseCollector&) = delete;
-  PauseCollector& operator=(const PauseCollector&) = delete;
-  ~PauseCollector() {
-    if (was_enabled_) PyGC_Enable();
-  }
-
- private:
-  const int was_enabled_;
-};
 
 // Whether a row of the piece has the key, as far as that is known to differ.
 bool HasRowWith(const Piece& piece, const std::string& name) {
@@ -56,24 +41,6 @@ std::vector<std::string> KeysOf(const Dataset& dataset, const Batch& batch) {
   return keys;
 }
 
-// Puts the place in front of the OSError that is set; other exceptions pass.
-void NamePlace(const Dataset& dataset, const Piece& piece, int64_t row,
-               const std::string& column) {
-  if (!PyErr_ExceptionMatches(PyExc_OSError) &&
-      !PyErr_ExceptionMatches(PyExc_ValueError)) {
-    return;
-  }
-  nb::python_error error;
-  const std::string message = nb::str(error.value()).c_str();
-  const int64_t source = piece.sources.empty() ? row : piece.sources[row];
-  const std::string place = dataset.files()[piece.file].path + ": row " +
-                            std::to_string(piece.first_row + source + 1) + ", column " +
-                            Quoted(column) + ": " + message;
-  const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
-      place.data(), static_cast<Py_ssize_t>(place.size()), "surrogateescape"));
-  PyErr_SetObject(PyExc_OSError, text.ptr());
-}
-
 // Fills out[0, rows) with the column's values in the piece; -1, or the row that failed.
 int64_t FillColumn(const Piece& piece, const std::string& name, PyObject** out) {
   const int64_t rows = piece.rows->num_rows();
@@ -94,7 +61,7 @@ int64_t FillColumn(const Piece& piece, const std::string& name, PyObject** out) 
 // place is `row`; -1, or the row of the piece that failed.
 int64_t PlaceColumn(const Piece& piece, const std::string& name, int64_t row,
                     PyObject** items) {
-  if (piece.places.empty()) return FillColumn(piece, name, items + row);
+  if (!piece.gathered()) return FillColumn(piece, name, items + row);
   std::vector<PyObject*> values(piece.places.size());
   const int64_t failed = FillColumn(piece, name, values.data());
   if (failed >= 0) return failed;
@@ -104,7 +71,7 @@ int64_t PlaceColumn(const Piece& piece, const std::string& name, int64_t row,
 
 }  // namespace
 
-nb::object BatchToDict(const Dataset& dataset, const Batch& batch, int64_t* failed_row) {
+nb::object BatchToDict(const Dataset& dataset, const Batch& batch, Misfit* misfit) {
   const PauseCollector pause;
   nb::dict dict;
   for (const std::string& name : KeysOf(dataset, batch)) {
@@ -115,8 +82,8 @@ nb::object BatchToDict(const Dataset& dataset, const Batch& batch, int64_t* fail
     for (const Piece& piece : batch.pieces) {
       const int64_t failed = PlaceColumn(piece, name, row, items);
       if (failed >= 0) {
-        *failed_row = row + failed;
-        NamePlace(dataset, piece, failed, name);
+        misfit->row = piece.gathered() ? piece.places[failed] : row + failed;
+        misfit->column = name;
         return {};
       }
       row += piece.rows->num_rows();

@@ -4,19 +4,14 @@
 
 #include <nanobind/nanobind.h>
 
-#include <string>
-#include <vector>
-
 #include "core/index/dataset.h"
-#include "core/scan/batch_reader.h"
+#include "core/output/output.h"
 
 namespace fast_axolotl {
 
 // The batch as a dict of lists. Its keys are the dataset's columns in their order, then,
-// unless columns were asked for, the others its rows have. A row that has no Python value
-// is an OSError that names its place; `*failed_row` is then its number in the batch.
-// Returns a null object with the exception set.
-nanobind::object BatchToDict(const Dataset& dataset, const Batch& batch,
-                             int64_t* failed_row);
+// unless columns were asked for, the others its rows have. Returns a null object with the
+// exception set where a row has no Python value, and `*misfit` tells which.
+nanobind::object BatchToDict(const Dataset& dataset, const Batch& batch, Misfit* misfit);
 
 }  // namespace fast_axolotl

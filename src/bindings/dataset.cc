@@ -3,7 +3,6 @@
 
 #include <arrow/c/bridge.h>
 #include <arrow/type.h>
-#include <arrow/util/key_value_metadata.h>
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -18,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/output_to_python.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
 #include "core/format/options.h"
@@ -101,31 +101,6 @@ std::vector<std::tuple<nb::str, std::string>> Schema(const Dataset& dataset) {
   return columns;
 }
 
-// The schema for whoever speaks Arrow's PyCapsule interface, such as pyarrow.
-nb::object ExportSchema(const Dataset& dataset) {
-  static const auto kJson = arrow::key_value_metadata(
-      {"ARROW:extension:name", "ARROW:extension:metadata"}, {"arrow.json", ""});
-  arrow::FieldVector fields;
-  for (const auto& field : dataset.schema()->fields()) {
-    fields.push_back(IsJsonField(*field) ? field->WithMetadata(kJson) : field);
-  }
-  auto exported = std::make_unique<ArrowSchema>();
-  Check(arrow::ExportSchema(*arrow::schema(std::move(fields)), exported.get()));
-  nb::object capsule =
-      nb::steal(PyCapsule_New(exported.get(), "arrow_schema", [](PyObject* self) {
-        auto* schema =
-            static_cast<ArrowSchema*>(PyCapsule_GetPointer(self, "arrow_schema"));
-        if (schema->release != nullptr) schema->release(schema);
-        delete schema;
-      }));
-  if (!capsule.is_valid()) {
-    exported->release(exported.get());
-    throw nb::python_error();
-  }
-  (void)exported.release();
-  return capsule;
-}
-
 std::tuple<int64_t, bool> CountRows(const Dataset& dataset) {
   auto count = [&] {
     const nb::gil_scoped_release release;
@@ -146,8 +121,10 @@ int64_t BytesTotal(const Dataset& dataset) {
 void RegisterDataset(nb::module_& m) {
   nb::class_<Dataset>(m, "Dataset", "Files to be read, and the columns they have.")
       .def_prop_ro("schema", &Schema, "Each column's name and its type's name.")
-      .def("__arrow_c_schema__", &ExportSchema,
-           "The schema as an Arrow PyCapsule; JSON columns are arrow.json.")
+      .def(
+          "__arrow_c_schema__",
+          [](const Dataset& dataset) { return ExportSchema(*dataset.schema()); },
+          "The schema as an Arrow PyCapsule; JSON columns are arrow.json.")
       .def_prop_ro("bytes_total", &BytesTotal, "The files' sizes on disk, in bytes.")
       .def("count_rows", &CountRows,
            "The number of rows, and whether it is exact or an estimate.");

@@ -4,6 +4,8 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,15 +16,22 @@
 #include <string>
 #include <thread>
 #include <tuple>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "bindings/batch_to_python.h"
+#include "bindings/output_to_python.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
+#include "core/common/text.h"
+#include "core/format/schema.h"
+#include "core/output/output.h"
 #include "core/plan/plan.h"
 #include "core/plan/share.h"
 #include "core/scan/batch_reader.h"
 #include "core/scan/lane_set.h"
+#include "core/scan/output_reader.h"
 #include "core/scan/plan_reader.h"
 
 namespace nb = nanobind;
@@ -33,47 +42,53 @@ namespace {
 // Signals are looked at this often while waiting for rows.
 constexpr std::chrono::milliseconds kPatience{50};
 
+// What is made of batches.
+struct Output {
+  enum class Kind { kPython, kNumpy, kTorch, kArrow };
+
+  Kind kind = Kind::kPython;
+  std::optional<PadOptions> pad;
+};
+
 // Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
  public:
-  // All rows, in the order of the files.
-  Reader(std::shared_ptr<Dataset> dataset, int64_t batch_size, ScanOptions scan)
-      : dataset_(std::move(dataset)) {
-    auto batches = std::make_shared<BatchReader>(
-        std::make_unique<Scan>(dataset_, Counted(), scan), batch_size);
-    next_ = [batches](auto timeout) { return batches->Next(timeout); };
-  }
-  // A share of a planned epoch.
-  Reader(std::shared_ptr<Dataset> dataset, std::shared_ptr<const DatasetIndex> index,
-         std::shared_ptr<const Plan> plan, const Share& share, int64_t given,
-         ScanOptions scan)
-      : dataset_(std::move(dataset)) {
-    auto batches = std::make_shared<PlanReader>(
-        PlannedSource{dataset_, std::move(index), std::move(plan), Counted()}, share,
-        given, scan);
-    next_ = [batches](auto timeout) { return batches->Next(timeout); };
+  // Makes the source of batches, of which `options` tell how to read.
+  using OpenSource = std::function<NextBatch(ReadOptions options)>;
+
+  Reader(std::shared_ptr<Dataset> dataset, Output output, int64_t read_ahead_bytes,
+         const OpenSource& open)
+      : dataset_(std::move(dataset)), output_(std::move(output)) {
+    source_ = std::make_unique<Source>();
+    source_->next = open(Options());
+    if (output_.kind != Output::Kind::kPython) {
+      source_->outputs = std::make_unique<OutputReader>(
+          dataset_, source_->next, OutputOptionsOf(), read_ahead_bytes / kOutputPart);
+    }
   }
   // Any batch of a plan, of which `lanes` lanes will be read.
-  Reader(std::shared_ptr<Dataset> dataset, std::shared_ptr<const DatasetIndex> index,
-         std::shared_ptr<const Plan> plan, int64_t lanes, ScanOptions scan)
-      : dataset_(std::move(dataset)), any_lane_(true) {
-    auto set = std::make_shared<LaneSet>(
-        PlannedSource{dataset_, std::move(index), std::move(plan), Counted()}, lanes,
-        scan);
-    next_ = [this, set](auto timeout) { return set->Next(lane_, number_, timeout); };
+  Reader(std::shared_ptr<Dataset> dataset, Output output, PlannedSource planned,
+         int64_t lanes, ScanOptions scan)
+      : dataset_(std::move(dataset)), output_(std::move(output)), any_lane_(true) {
+    planned.options = Options();
+    auto set = std::make_shared<LaneSet>(std::move(planned), lanes, scan);
+    source_ = std::make_unique<Source>();
+    source_->next = [this, set](auto timeout) {
+      return set->Next(lane_, number_, timeout);
+    };
   }
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
   ~Reader() { Close(); }
 
-  // The next batch as a dict of lists.
-  nb::object NextDict() {
+  // The next batch.
+  nb::object Next() {
     const Turn turn(this);
     return Give();
   }
 
   // The batch of that number in that lane, of a reader of any batch of a plan.
-  nb::object DictAt(int64_t lane, int64_t number) {
+  nb::object BatchAt(int64_t lane, int64_t number) {
     const Turn turn(this);
     lane_ = lane;
     number_ = number;
@@ -83,7 +98,7 @@ class Reader {
   // The number of rows of the next batch, whose values are not made.
   int64_t NextCount() {
     const Turn turn(this);
-    std::optional<Batch> batch = Wait();
+    std::optional<Batch> batch = Wait(source_->next);
     if (!batch) throw nb::stop_iteration();
     rows_read_ += batch->rows;
     return batch->rows;
@@ -108,14 +123,14 @@ class Reader {
   int64_t bytes_read() const { return bytes_read_->load(std::memory_order_relaxed); }
 
  private:
-  using NextBatch =
-      std::function<Result<std::optional<Batch>>(std::chrono::milliseconds)>;
+  // Of the read-ahead, this part is for outputs that were made.
+  static constexpr int64_t kOutputPart = 4;
 
-  ReadOptions Counted() const {
-    ReadOptions options = dataset_->options();
-    options.counter = bytes_read_;
-    return options;
-  }
+  // What owns threads.
+  struct Source {
+    NextBatch next;
+    std::unique_ptr<OutputReader> outputs;  // of `next`; null for Python's lists
+  };
 
   // One call at a time, as with Python's own generators.
   class Turn {
@@ -147,46 +162,131 @@ class Reader {
     Reader* const reader_;
   };
 
+  ReadOptions Options() const {
+    ReadOptions options = dataset_->options();
+    options.counter = bytes_read_;
+    if (output_.kind != Output::Kind::kPython) {
+      options.stable = dataset_->schema();
+      // Of columns that were not asked for nothing is said.
+      if (!options.columns) options.late = late_;
+    }
+    return options;
+  }
+
+  OutputOptions OutputOptionsOf() const {
+    return {dataset_->schema(), output_.kind == Output::Kind::kArrow, output_.pad};
+  }
+
   void Stop() {
-    if (!next_) return;
+    if (!source_) return;
     if (::getpid() != process_) {
       // A fork copied this object, not its threads: joining them would wait for ever, and
       // their locks may be held. The child leaves it all where it is.
-      (void)new NextBatch(std::move(next_));
+      (void)source_.release();
       return;
     }
-    NextBatch next = std::exchange(next_, nullptr);
+    const std::unique_ptr<Source> source = std::move(source_);
     const nb::gil_scoped_release release;
-    next = nullptr;
+    source->outputs = nullptr;
+    source->next = nullptr;
   }
 
   nb::object Give() {
     RaiseStored();
-    std::optional<Batch> batch = Wait();
-    if (!batch) throw nb::stop_iteration();
-    int64_t failed = 0;
-    nb::object dict = BatchToDict(*dataset_, *batch, &failed);
-    // A row without a Python value ends the stream; the rows before it come first.
+    Warn();
+    nb::object given = output_.kind == Output::Kind::kPython ? GiveLists() : GiveOutput();
+    if (!given.is_valid()) {
+      Warn();
+      throw nb::stop_iteration();
+    }
+    return given;
+  }
+
+  // A batch as a dict of lists; a null object at the end.
+  nb::object GiveLists() {
+    std::optional<Batch> batch = Wait(source_->next);
+    if (!batch) return {};
+    if (batch->gathered()) {
+      const nb::gil_scoped_release release;
+      for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
+    }
+    Misfit misfit;
+    nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
     while (!dict.is_valid()) {
-      if (!PyErr_ExceptionMatches(PyExc_OSError)) throw nb::python_error();
-      stored_ = nb::borrow(nb::python_error().value());
-      // A planned batch keeps its rows' places: it comes whole or not at all.
-      if (failed == 0 || !batch->pieces[0].places.empty()) RaiseStored();
-      Shorten(&*batch, failed);
-      dict = BatchToDict(*dataset_, *batch, &failed);
+      StoreMisfit(*batch, misfit);
+      batch->Shorten(misfit.row);
+      dict = BatchToDict(*dataset_, *batch, &misfit);
     }
     rows_read_ += batch->rows;
     return dict;
   }
 
-  std::optional<Batch> Wait() {
+  // A batch as arrays or as a record batch; a null object at the end.
+  nb::object GiveOutput() {
+    std::optional<OutputBatch> batch;
+    if (any_lane_) {
+      std::optional<Batch> rows = Wait(source_->next);
+      if (rows) batch = Make(*rows);
+    } else {
+      batch = Wait([this](auto timeout) { return source_->outputs->Next(timeout); });
+    }
+    if (!batch) return {};
+    if (output_.kind == Output::Kind::kArrow) {
+      rows_read_ += batch->rows;
+      return ToPyArrow(*batch->record_batch);
+    }
+    const ArrayKind kind =
+        output_.kind == Output::Kind::kTorch ? ArrayKind::kTorch : ArrayKind::kNumpy;
+    Misfit misfit;
+    nb::object dict = ColumnsToDict(*batch, kind, &misfit);
+    while (!dict.is_valid()) {
+      StoreMisfit(batch->origin, misfit);
+      batch->origin.Shorten(misfit.row);
+      batch = Make(batch->origin);
+      dict = ColumnsToDict(*batch, kind, &misfit);
+    }
+    rows_read_ += batch->rows;
+    return dict;
+  }
+
+  OutputBatch Make(const Batch& rows) {
+    Misfit misfit;
+    auto made = [&] {
+      const nb::gil_scoped_release release;
+      return Guarded([&] { return MakeOutput(rows, OutputOptionsOf(), &misfit); });
+    }();
+    if (!made.ok()) Throw(MisfitAt(*dataset_, rows, misfit, made.status()));
+    return std::move(*made);
+  }
+
+  // A row without a Python value ends the stream; the rows before it come first. Keeps
+  // the exception that is set, with its place, for the next call, or throws it.
+  void StoreMisfit(const Batch& batch, const Misfit& misfit) {
+    if (!PyErr_ExceptionMatches(PyExc_OSError) &&
+        !PyErr_ExceptionMatches(PyExc_ValueError)) {
+      throw nb::python_error();
+    }
+    const nb::python_error error;
+    const std::string reason = nb::str(error.value()).c_str();
+    const std::string message =
+        MisfitAt(*dataset_, batch, misfit, Status::Invalid(reason)).message();
+    const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
+        message.data(), static_cast<Py_ssize_t>(message.size()), "surrogateescape"));
+    stored_ = nb::handle(PyExc_OSError)(text);
+    // A planned batch keeps its rows' places: it comes whole or not at all.
+    if (misfit.row == 0 || batch.gathered()) RaiseStored();
+  }
+
+  // Waits for what `next` gives: rows, or nothing at the end.
+  template <typename Next>
+  auto Wait(const Next& next) -> std::decay_t<decltype(*next(kPatience))> {
     for (;;) {
       if (closed_) return std::nullopt;
       auto batch = [&] {
         const nb::gil_scoped_release release;
-        return next_(kPatience);
+        return next(kPatience);
       }();
-      std::optional<Batch> found = ValueOf(std::move(batch));
+      auto found = ValueOf(std::move(batch));
       if (!found) {
         // Only now: an exception must not take a batch with it.
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
@@ -199,34 +299,48 @@ class Reader {
     }
   }
 
+  static Piece GatherOrThrow(const Piece& piece) {
+    auto gathered = Guarded([&] { return Gather(piece); });
+    if (gathered.ok()) return std::move(*gathered);
+    const nb::gil_scoped_acquire acquire;
+    Throw(gathered.status());
+  }
+
   void RaiseStored() {
     if (!stored_.is_valid()) return;
     PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(stored_.ptr())), stored_.ptr());
     throw nb::python_error();
   }
 
-  static void Shorten(Batch* batch, int64_t rows) {
-    batch->rows = rows;
-    for (size_t i = 0; i < batch->pieces.size(); ++i) {
-      auto& piece = batch->pieces[i];
-      if (piece.rows->num_rows() >= rows) {
-        piece.rows = piece.rows->Slice(0, rows);
-        batch->pieces.resize(i + 1);
-        return;
-      }
-      rows -= piece.rows->num_rows();
+  // Not together with a batch: where warnings are errors, that batch would be lost.
+  void Warn() {
+    const std::vector<std::string> names = late_->Take();
+    if (names.empty()) return;
+    std::string list;
+    for (const std::string& name : names)
+      list += (list.empty() ? "" : ", ") + Quoted(name);
+    const std::string text =
+        "rows have columns that no sample showed, which are left out: " + list +
+        "; schema= with their types brings them in, output=\"python\" gives them as "
+        "they are";
+    const nb::object message = nb::steal(PyUnicode_DecodeUTF8(
+        text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
+    if (PyErr_WarnEx(PyExc_UserWarning, nb::cast<std::string>(message).c_str(), 1) != 0) {
+      throw nb::python_error();
     }
   }
 
   const std::shared_ptr<const Dataset> dataset_;
+  const Output output_;
   const std::shared_ptr<ByteCounter> bytes_read_ = std::make_shared<ByteCounter>(0);
+  const std::shared_ptr<LateColumns> late_ = std::make_shared<LateColumns>();
   const pid_t process_ = ::getpid();
   const bool any_lane_ = false;
-  NextBatch next_;  // owns the threads; empty once they are stopped
+  std::unique_ptr<Source> source_;  // null once its threads are stopped
   std::atomic<bool> busy_ = false;
   std::atomic<std::thread::id> reading_;  // the thread that is in a call
   std::atomic<bool> closed_ = false;
-  int64_t lane_ = 0;  // what the next call of `next_` is to give
+  int64_t lane_ = 0;  // what the next call of `next` is to give
   int64_t number_ = 0;
   int64_t rows_read_ = 0;
   nb::object stored_;  // the error that the rows before it were delivered ahead of
@@ -234,6 +348,41 @@ class Reader {
 
 ScanOptions Ahead(int num_threads, int64_t read_ahead_bytes) {
   return {num_threads, read_ahead_bytes};
+}
+
+std::shared_ptr<arrow::DataType> TypeNamed(const std::string& name) {
+  return ValueOf(ParseField("", name))->type();
+}
+
+Fill FillOf(nb::handle value) {
+  if (PyFloat_Check(value.ptr())) return nb::cast<double>(value);
+  return nb::cast<int64_t>(value);
+}
+
+Output::Kind KindNamed(const std::string& name) {
+  if (name == "numpy") return Output::Kind::kNumpy;
+  if (name == "torch") return Output::Kind::kTorch;
+  return name == "arrow" ? Output::Kind::kArrow : Output::Kind::kPython;
+}
+
+using PadColumns = std::vector<std::tuple<nb::bytes, nb::object, std::string>>;
+
+PadOptions PadOf(const PadColumns& columns, std::optional<int64_t> max_length,
+                 int64_t multiple_of, bool to_max_length, bool left, bool cut_left) {
+  PadOptions pad;
+  for (const auto& [name, fill, type] : columns) {
+    pad.columns.push_back({std::string(name.c_str(), name.size()), FillOf(fill),
+                           type.empty() ? nullptr : TypeNamed(type)});
+  }
+  pad.shape = {max_length, multiple_of, to_max_length, left ? Side::kLeft : Side::kRight,
+               cut_left ? Side::kLeft : Side::kRight};
+  return pad;
+}
+
+Output MakeOutputOf(const std::string& kind, const std::optional<PadOptions>& pad,
+                    const Dataset& dataset) {
+  if (pad) Check(CheckPad(*pad, *dataset.schema()));
+  return {KindNamed(kind), pad};
 }
 
 Share ShareOf(int64_t start, int64_t first, int64_t last,
@@ -262,45 +411,76 @@ void RegisterReader(nb::module_& m) {
                    "The number of batches that the rank gives, with all its workers.")
       .def("batch", &Share::Batch, nb::arg("i"),
            "The number of this worker's i-th batch, or None behind the last.");
+  nb::class_<PadOptions>(m, "Pad", "How lists become tensors of one length.")
+      .def(
+          "__init__",
+          [](PadOptions* self, const PadColumns& columns,
+             std::optional<int64_t> max_length, int64_t multiple_of, bool to_max_length,
+             bool left, bool cut_left) {
+            new (self) PadOptions(
+                PadOf(columns, max_length, multiple_of, to_max_length, left, cut_left));
+          },
+          nb::arg("columns"), nb::arg("max_length").none(), nb::arg("multiple_of"),
+          nb::arg("to_max_length"), nb::arg("left"), nb::arg("cut_left"),
+          "Of each column its name, the padding's value and the dtype, empty for the "
+          "default; the lengths in tokens; the side to pad and the side to cut.");
+  nb::class_<Output>(m, "Output", "What batches are made into.")
+      .def_static("make", &MakeOutputOf, nb::arg("kind"), nb::arg("pad").none(),
+                  nb::arg("dataset"),
+                  "Lists (\"python\"), arrays (\"numpy\", \"torch\") or record batches "
+                  "(\"arrow\"); arrays padded as `pad` says.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
       .def_static(
           "plain",
           [](std::shared_ptr<Dataset> dataset, int64_t batch_size, int num_threads,
-             int64_t read_ahead_bytes) {
-            return new Reader(std::move(dataset), batch_size,
-                              Ahead(num_threads, read_ahead_bytes));
+             int64_t read_ahead_bytes, const Output& output) {
+            return new Reader(
+                dataset, output, read_ahead_bytes, [&](ReadOptions options) {
+                  auto batches = std::make_shared<BatchReader>(
+                      std::make_unique<Scan>(dataset, std::move(options),
+                                             Ahead(num_threads, read_ahead_bytes)),
+                      batch_size);
+                  return [batches](auto timeout) { return batches->Next(timeout); };
+                });
           },
           nb::arg("dataset"), nb::arg("batch_size"), nb::arg("num_threads"),
-          nb::arg("read_ahead_bytes"), "All rows, in the order of the files.")
+          nb::arg("read_ahead_bytes"), nb::arg("output"),
+          "All rows, in the order of the files.")
       .def_static(
           "planned",
           [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
              std::shared_ptr<Plan> plan, const Share& share, int64_t given,
-             int num_threads, int64_t read_ahead_bytes) {
-            return new Reader(std::move(dataset), std::move(index), std::move(plan),
-                              share, given, Ahead(num_threads, read_ahead_bytes));
+             int num_threads, int64_t read_ahead_bytes, const Output& output) {
+            return new Reader(
+                dataset, output, read_ahead_bytes, [&](ReadOptions options) {
+                  auto batches = std::make_shared<PlanReader>(
+                      PlannedSource{dataset, std::move(index), std::move(plan),
+                                    std::move(options)},
+                      share, given, Ahead(num_threads, read_ahead_bytes));
+                  return [batches](auto timeout) { return batches->Next(timeout); };
+                });
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("share"),
           nb::arg("given"), nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
-          "A share of a planned epoch, behind `given` batches of it.")
+          nb::arg("output"), "A share of a planned epoch, behind `given` batches of it.")
       .def_static(
           "lanes",
           [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
              std::shared_ptr<Plan> plan, int64_t lanes, int num_threads,
-             int64_t read_ahead_bytes) {
-            return new Reader(std::move(dataset), std::move(index), std::move(plan),
-                              lanes, Ahead(num_threads, read_ahead_bytes));
+             int64_t read_ahead_bytes, const Output& output) {
+            return new Reader(
+                dataset, output,
+                PlannedSource{dataset, std::move(index), std::move(plan), {}}, lanes,
+                Ahead(num_threads, read_ahead_bytes));
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
-          nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
+          nb::arg("num_threads"), nb::arg("read_ahead_bytes"), nb::arg("output"),
           "Any batch of a plan, of which `lanes` lanes will be read.")
-      .def("dict_at", &Reader::DictAt, nb::arg("lane"), nb::arg("number"),
-           nb::sig("def dict_at(self, lane: int, number: int) -> "
-                   "dict[str, list[typing.Any]]"),
+      .def("batch_at", &Reader::BatchAt, nb::arg("lane"), nb::arg("number"),
+           nb::sig("def batch_at(self, lane: int, number: int) -> typing.Any"),
            "The batch of that number in that lane, of a reader made by `lanes`.")
-      .def("next_dict", &Reader::NextDict,
-           nb::sig("def next_dict(self) -> dict[str, list[typing.Any]]"),
-           "The next batch, as a dict of lists.")
+      .def("next_batch", &Reader::Next, nb::sig("def next_batch(self) -> typing.Any"),
+           "The next batch, as `output` says.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")

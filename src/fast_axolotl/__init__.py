@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from fast_axolotl._epochs import Tail
     from fast_axolotl._mix import MixedDataset, Stop
     from fast_axolotl._options import Columns, Schema
+    from fast_axolotl._output import Output, Pad, Transform
     from fast_axolotl._paths import Paths
     from fast_axolotl._topology import Distributed
 
@@ -96,6 +97,9 @@ def create_streaming_dataset(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    output: Output | None = None,
+    pad: Pad | None = None,
+    transform: Transform | None = None,
 ) -> StreamingDataset:
     """Make a :class:`StreamingDataset`; arguments and errors are those of the class."""
     from fast_axolotl import StreamingDataset
@@ -115,6 +119,9 @@ def create_streaming_dataset(
         schema=schema,
         format=format,
         csv=csv,
+        output=output,
+        pad=pad,
+        transform=transform,
     )
 
 

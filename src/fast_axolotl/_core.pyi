@@ -107,26 +107,43 @@ class Share:
     def batch(self, i: int) -> int | None:
         """The number of this worker's i-th batch, or None behind the last."""
 
+class Pad:
+    """How lists become tensors of one length."""
+
+    def __init__(self, columns: Sequence[tuple[bytes, object, str]], max_length: int | None, multiple_of: int, to_max_length: bool, left: bool, cut_left: bool) -> None:
+        """
+        Of each column its name, the padding's value and the dtype, empty for the default; the lengths in tokens; the side to pad and the side to cut.
+        """
+
+class Output:
+    """What batches are made into."""
+
+    @staticmethod
+    def make(kind: str, pad: Pad | None, dataset: Dataset) -> Output:
+        """
+        Lists ("python"), arrays ("numpy", "torch") or record batches ("arrow"); arrays padded as `pad` says.
+        """
+
 class Reader:
     """One pass over a dataset, decoding ahead."""
 
     @staticmethod
-    def plain(dataset: Dataset, batch_size: int, num_threads: int, read_ahead_bytes: int) -> Reader:
+    def plain(dataset: Dataset, batch_size: int, num_threads: int, read_ahead_bytes: int, output: Output) -> Reader:
         """All rows, in the order of the files."""
 
     @staticmethod
-    def planned(dataset: Dataset, index: Index, plan: Plan, share: Share, given: int, num_threads: int, read_ahead_bytes: int) -> Reader:
+    def planned(dataset: Dataset, index: Index, plan: Plan, share: Share, given: int, num_threads: int, read_ahead_bytes: int, output: Output) -> Reader:
         """A share of a planned epoch, behind `given` batches of it."""
 
     @staticmethod
-    def lanes(dataset: Dataset, index: Index, plan: Plan, lanes: int, num_threads: int, read_ahead_bytes: int) -> Reader:
+    def lanes(dataset: Dataset, index: Index, plan: Plan, lanes: int, num_threads: int, read_ahead_bytes: int, output: Output) -> Reader:
         """Any batch of a plan, of which `lanes` lanes will be read."""
 
-    def dict_at(self, lane: int, number: int) -> dict[str, list[Any]]:
+    def batch_at(self, lane: int, number: int) -> Any:
         """The batch of that number in that lane, of a reader made by `lanes`."""
 
-    def next_dict(self) -> dict[str, list[Any]]:
-        """The next batch, as a dict of lists."""
+    def next_batch(self) -> Any:
+        """The next batch, as `output` says."""
 
     def next_count(self) -> int:
         """The next batch's number of rows."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from fast_axolotl._hf import RowsDataset
     from fast_axolotl._options import Columns, CsvOptions, Schema
+    from fast_axolotl._output import Output, Pad, Transform
     from fast_axolotl._paths import Paths
     from fast_axolotl._topology import Distributed
 
@@ -91,6 +92,9 @@ class StreamingDataset(EpochDataset):
         schema: Schema | None = None,
         format: str | None = None,
         csv: CsvOptions | None = None,
+        output: Output | None = None,
+        pad: Pad | None = None,
+        transform: Transform | None = None,
     ) -> None:
         super().__init__(
             seed=seed, num_lanes=num_lanes, tail=tail, distributed=distributed
@@ -104,6 +108,9 @@ class StreamingDataset(EpochDataset):
             schema=schema,
             format=format,
             csv=csv,
+            output=output,
+            pad=pad,
+            transform=transform,
         )
         self._shuffle = _options.boolean("shuffle", shuffle)
         self._window = _options.optional_positive("shuffle_window", shuffle_window)
@@ -192,6 +199,7 @@ class StreamingDataset(EpochDataset):
             run.given,
             self._options.threads(topology.workers),
             self._options.read_ahead_bytes,
+            self._options.handover.core(self._open()),
         )
         return reader, None
 

@@ -223,6 +223,7 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
             0,
             options.threads(_topology.worker_and_workers()[1]),
             options.read_ahead_bytes,
+            _core.Output.make("python", None, opened),
         )
         return StreamingReader(options.files, opened, reader)
 

@@ -83,7 +83,7 @@ class DatasetIterator(StreamingReader):
             self.close()
             raise StopIteration
         try:
-            batch = self._reader.next_dict()
+            batch = self._reader.next_batch()
         except StopIteration:
             self.position.finished = not self._closed
             raise

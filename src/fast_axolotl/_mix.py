@@ -178,7 +178,7 @@ class _MixReader:
         self._names = [name for name, _ in owner._open().schema]  # noqa: SLF001
         self._closed = False
 
-    def next_dict(self) -> Batch:
+    def next_batch(self) -> Batch:
         j = None if self._closed else self._share.batch(self._given)
         if j is None:
             raise StopIteration
@@ -186,7 +186,7 @@ class _MixReader:
         source, number = self._mix.at(lane, number)
         cycle, number = divmod(number, self._lane_batches[source][lane])
         reader = self._reader(source, cycle)
-        batch: Any = reader.dict_at(lane, number)
+        batch: Any = reader.batch_at(lane, number)
         self._given += 1
         for fn in self._owner._sources[source]._maps:  # noqa: SLF001
             batch = fn(batch)
@@ -223,6 +223,7 @@ class _MixReader:
                 lanes,
                 max(options.threads(topology.workers) // len(owner._sources), 1),  # noqa: SLF001
                 max(options.read_ahead_bytes // len(owner._sources), 1),  # noqa: SLF001
+                options.handover.core(dataset._open()),  # noqa: SLF001
             )
             self._readers[source, cycle] = reader
             # Two at a time are enough as long as the lanes keep step; one that is asked

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from fast_axolotl import _core, _paths
+from fast_axolotl import _core, _output, _paths
+from fast_axolotl._output import Handover, Output, Pad, Transform
 
 # No Sequence, because a str is one.
 Columns: TypeAlias = "list[str] | tuple[str, ...]"
@@ -69,6 +70,7 @@ class Options:
     schema: list[tuple[str, Any]]
     format: str | None
     csv: CsvOptions
+    handover: Handover
 
     def open(self) -> _core.Dataset:
         """Look at the files; see ``streaming_dataset_reader`` for the errors."""
@@ -91,7 +93,11 @@ class Options:
     def plain_reader(self, dataset: _core.Dataset) -> _core.Reader:
         """Start a pass over all rows, in the order of the files."""
         return _core.Reader.plain(
-            dataset, self.batch_size, self.threads(1), self.read_ahead_bytes
+            dataset,
+            self.batch_size,
+            self.threads(1),
+            self.read_ahead_bytes,
+            self.handover.core(dataset),
         )
 
 
@@ -108,6 +114,9 @@ def check(
     schema: Schema | None,
     format: str | None,
     csv: CsvOptions | None,
+    output: Output | None = None,
+    pad: Pad | None = None,
+    transform: Transform | None = None,
 ) -> Options:
     """Check the arguments and find the files.
 
@@ -128,6 +137,7 @@ def check(
         schema=_schema_types(schema),
         format=_format_name(format),
         csv=csv or CsvOptions(),
+        handover=_output.check(output, pad, transform),
         files=_paths.resolve(path),
     )
 

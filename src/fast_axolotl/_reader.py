@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._options import Columns, CsvOptions, Schema
+    from fast_axolotl._output import Output, Pad, Transform
     from fast_axolotl._paths import Paths
 
 # A batch: column name to the list of its values, all of the same length.
@@ -62,7 +63,7 @@ class StreamingReader:
     def __next__(self) -> Batch:
         if self._reader is None:
             raise StopIteration
-        return self._reader.next_dict()
+        return self._reader.next_batch()
 
     def __enter__(self) -> Self:
         return self
@@ -147,6 +148,9 @@ def streaming_dataset_reader(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    output: Output | None = None,
+    pad: Pad | None = None,
+    transform: Transform | None = None,
 ) -> StreamingReader:
     """Stream the rows of data files in batches.
 
@@ -180,6 +184,9 @@ def streaming_dataset_reader(
         schema=schema,
         format=format,
         csv=csv,
+        output=output,
+        pad=pad,
+        transform=transform,
     )
     dataset = options.open()
     return StreamingReader(options.files, dataset, options.plain_reader(dataset))

@@ -99,20 +99,6 @@ bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing t
   return is_text(from) == is_text(to) || (is_text(from) && arrow::is_temporal(to.id()));
 }
 
-// Whether a column of this type is read as typed values, where its rows allow that (see
-// Rows::UseOf in json.cc), and not as JSON text from the start.
-bool IsReadTyped(const arrow::DataType& type) {
-  switch (type.id()) {
-    case arrow::Type::BOOL:
-    case arrow::Type::INT64:
-    case arrow::Type::DOUBLE:
-    case arrow::Type::STRING:
-      return true;
-    default:
-      return arrow::is_temporal(type.id());
-  }
-}
-
 Result<ArrayPtr> CastSafely(const ArrayPtr& array, const TypePtr& type) {
   if (array->type()->Equals(*type)) return array;
   ARROW_ASSIGN_OR_RAISE(
@@ -203,12 +189,52 @@ std::string ValueText(const arrow::Array& array, int64_t row) {
   return scalar.ok() ? Quoted((*scalar)->ToString()) : "a value";
 }
 
+// The batch with the columns of `schema`, null where it has none of that name.
+Result<std::shared_ptr<arrow::RecordBatch>> Arrange(
+    const arrow::RecordBatch& rows, const std::shared_ptr<arrow::Schema>& schema,
+    LateColumns* late) {
+  arrow::ArrayVector columns;
+  for (const auto& field : schema->fields()) {
+    auto column = rows.GetColumnByName(field->name());
+    if (!column) {
+      ARROW_ASSIGN_OR_RAISE(column,
+                            arrow::MakeArrayOfNull(field->type(), rows.num_rows()));
+    }
+    columns.push_back(std::move(column));
+  }
+  for (const auto& field : rows.schema()->fields()) {
+    if (late && !IsPresenceField(*field) && schema->GetFieldIndex(field->name()) < 0) {
+      late->Add(field->name());
+    }
+  }
+  return arrow::RecordBatch::Make(schema, rows.num_rows(), std::move(columns));
+}
+
 }  // namespace
+
+bool IsReadTyped(const arrow::DataType& type) {
+  switch (type.id()) {
+    case arrow::Type::BOOL:
+    case arrow::Type::INT64:
+    case arrow::Type::DOUBLE:
+    case arrow::Type::STRING:
+      return true;
+    case arrow::Type::LIST: {
+      const arrow::Type::type items = type.field(0)->type()->id();
+      return items == arrow::Type::BOOL || items == arrow::Type::INT64 ||
+             items == arrow::Type::DOUBLE || items == arrow::Type::STRING;
+    }
+    default:
+      // Dates and times are written as strings.
+      return arrow::is_temporal(type.id());
+  }
+}
 
 Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
                  const Place& place) {
-  if (!options.types || !decoded.rows) return decoded;
-  for (const auto& wanted : options.types->fields()) {
+  const auto& schema = options.stable ? options.stable : options.types;
+  if (!schema || !decoded.rows) return decoded;
+  for (const auto& wanted : schema->fields()) {
     auto& rows = decoded.rows;
     const int index = rows->schema()->GetFieldIndex(wanted->name());
     if (index < 0) continue;
@@ -229,10 +255,13 @@ Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
         while (row < column->length() && column->IsNull(row)) ++row;
       }
       if (row < column->length()) {
-        decoded.end =
-            Status::IOError(place(row), ": column ", Quoted(field->name()), ": ",
-                            ValueText(*column, row), " is not a value of the type ",
-                            TypeName(*wanted), " that schema= gives this column");
+        decoded.end = Status::IOError(
+            place(row), ": column ", Quoted(field->name()), ": ", ValueText(*column, row),
+            " is not a value of the type ", TypeName(*wanted),
+            options.FixedField(field->name())
+                ? " that schema= gives this column"
+                : " that a sample of the files shows for this column; "
+                  "schema= can give it another");
       }
       rows = rows->Slice(0, row);
       column = rows->column(index);
@@ -243,6 +272,11 @@ Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
     auto replaced = rows->SetColumn(index, wanted->WithName(field->name()), *converted);
     if (!replaced.ok()) return {nullptr, replaced.status()};
     rows = *replaced;
+  }
+  if (options.stable) {
+    auto arranged = Arrange(*decoded.rows, options.stable, options.late.get());
+    if (!arranged.ok()) return {nullptr, arranged.status()};
+    decoded.rows = std::move(*arranged);
   }
   return decoded;
 }

@@ -19,8 +19,13 @@ enum class Typing {
   kSpelling,  // all is text, as in CSV: values are converted from their spelling
 };
 
-/// Gives each column the type that the caller fixed for it. Values must fit exactly: at
-/// the first that does not, the rows before it remain and `end` names its place.
+/// Whether JSON values of a column of this type are read as typed ones, as far as they
+/// are of one kind, and not as JSON text from the start.
+bool IsReadTyped(const arrow::DataType& type);
+
+/// Gives each column the type that `options` fix for it, and the batch all columns that
+/// they ask for, if they do. Values must fit exactly: at the first that does not, the
+/// rows before it remain and `end` names its place.
 Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
                  const Place& place);
 

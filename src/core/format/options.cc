@@ -2,6 +2,7 @@
 #include "core/format/options.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "arrow/type.h"
 #include "arrow/util/key_value_metadata.h"
@@ -17,8 +18,22 @@ std::string PresenceName(const std::string& name) { return "\xFF" + name; }
 
 }  // namespace
 
+void LateColumns::Add(const std::string& name) {
+  std::lock_guard lock(mutex_);
+  if (seen_.insert(name).second) new_.push_back(name);
+}
+
+std::vector<std::string> LateColumns::Take() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(new_, {});
+}
+
 std::shared_ptr<arrow::Field> ReadOptions::FixedField(const std::string& column) const {
   return types ? types->GetFieldByName(column) : nullptr;
+}
+
+std::shared_ptr<arrow::Field> ReadOptions::WantedField(const std::string& column) const {
+  return stable ? stable->GetFieldByName(column) : FixedField(column);
 }
 
 bool ReadOptions::Wants(const std::string& column) const {

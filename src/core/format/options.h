@@ -3,7 +3,9 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,19 @@ struct CsvOptions {
   bool header = true;
 };
 
+/// Columns that no sample showed and that were left out, as they are met on any thread.
+class LateColumns {
+ public:
+  void Add(const std::string& name);
+  /// Those that were met since the last call.
+  std::vector<std::string> Take();
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> seen_;
+  std::vector<std::string> new_;
+};
+
 /// What to read of each file, and as what.
 struct ReadOptions {
   /// Only these columns; those that a file lacks are left out of its batches.
@@ -29,6 +44,11 @@ struct ReadOptions {
   std::shared_ptr<arrow::Schema> types;
   /// The columns that sampling found. CSV takes its kinds from here.
   std::shared_ptr<arrow::Schema> sampled;
+  /// The columns that all rows must come out with; null where each block has what its
+  /// rows have.
+  std::shared_ptr<arrow::Schema> stable;
+  /// Where columns that `stable` lacks are noted down.
+  std::shared_ptr<LateColumns> late;
   CsvOptions csv;
   std::shared_ptr<ByteCounter> counter;
   /// Called now and then by passes that take long; an error ends the pass.
@@ -37,6 +57,8 @@ struct ReadOptions {
   Status Tick() const { return tick ? tick() : Status::OK(); }
   /// The field that the caller fixed for a column, or null.
   std::shared_ptr<arrow::Field> FixedField(const std::string& column) const;
+  /// The field that all rows must come out with, be it the caller's or the sample's.
+  std::shared_ptr<arrow::Field> WantedField(const std::string& column) const;
   /// Whether a column is to be read.
   bool Wants(const std::string& column) const;
 };

@@ -7,15 +7,10 @@
 #include <optional>
 #include <vector>
 
+#include "core/output/batch.h"
 #include "core/scan/scan.h"
 
 namespace fast_axolotl {
-
-/// Consecutive rows of a dataset, in pieces that each come from one file.
-struct Batch {
-  std::vector<Piece> pieces;
-  int64_t rows = 0;
-};
 
 /// Cuts the rows of a scan into batches of `batch_size` rows, over all borders of files
 /// and fragments. Only the last batch, or the one before an error, is shorter.

@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/scan/lane_reader.h"
 
-#include <arrow/array/builder_primitive.h>
-#include <arrow/array/concatenate.h>
-#include <arrow/compute/api_vector.h>
-
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace fast_axolotl {
-namespace {
-
-// The values of `column` at `indices`. Arrow's own function has no string views and no
-// run-end encoded values: those are put together row by row.
-Result<std::shared_ptr<arrow::Array>> TakeColumn(
-    const std::shared_ptr<arrow::Array>& column, const arrow::UInt32Array& indices) {
-  auto taken = arrow::compute::Take(*column, indices);
-  if (taken.ok() || !taken.status().IsNotImplemented()) return taken;
-  arrow::ArrayVector rows;
-  for (int64_t i = 0; i < indices.length(); ++i) {
-    rows.push_back(column->Slice(indices.Value(i), 1));
-  }
-  return arrow::Concatenate(rows);
-}
-
-// Rows `rows` of a batch, in that order.
-Result<std::shared_ptr<arrow::RecordBatch>> Take(
-    const std::shared_ptr<arrow::RecordBatch>& batch, const std::vector<uint32_t>& rows) {
-  arrow::UInt32Builder builder;
-  ARROW_RETURN_NOT_OK(builder.AppendValues(rows));
-  std::shared_ptr<arrow::UInt32Array> indices;
-  ARROW_RETURN_NOT_OK(builder.Finish(&indices));
-  arrow::ArrayVector columns;
-  for (const auto& column : batch->columns()) {
-    ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeColumn(column, *indices));
-  }
-  return arrow::RecordBatch::Make(batch->schema(), indices->length(), std::move(columns));
-}
-
-}  // namespace
-
 LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,
                        ScanOptions scan)
     : source_(std::move(source)), lane_(lane), number_(number) {
@@ -83,7 +47,7 @@ Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout)
 }
 
 // The rows that come at places `[begin, end)` of the lane; all are held.
-Result<Batch> LaneReader::Gather(int64_t begin, int64_t end) {
+Batch LaneReader::Assemble(int64_t begin, int64_t end) {
   Batch batch;
   batch.rows = end - begin;
   const bool shuffle = source_.plan->options().shuffle;
@@ -108,7 +72,7 @@ Result<Batch> LaneReader::Gather(int64_t begin, int64_t end) {
     if (rows[i].empty()) continue;
     Piece piece{nullptr, held_[i].file, held_[i].first_row, {}, {}};
     if (shuffle) {
-      ARROW_ASSIGN_OR_RAISE(piece.rows, Take(held_[i].rows, rows[i]));
+      piece.rows = held_[i].rows;
       piece.places = std::move(places[i]);
       piece.sources = std::move(rows[i]);
     } else {
@@ -139,10 +103,9 @@ Result<std::optional<Batch>> LaneReader::Next(std::chrono::milliseconds timeout)
     ARROW_ASSIGN_OR_RAISE(const bool loaded, Load(window, timeout));
     if (!loaded) return std::nullopt;
   }
-  auto batch = Guarded([&] { return Gather(begin, end); });
-  if (!batch.ok()) return batch.status();
+  Batch batch = Assemble(begin, end);
   ++number_;
-  return std::move(*batch);
+  return batch;
 }
 
 }  // namespace fast_axolotl

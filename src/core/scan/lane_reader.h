@@ -40,7 +40,7 @@ class LaneReader {
 
  private:
   Result<bool> Load(int64_t window, std::chrono::milliseconds timeout);
-  Result<Batch> Gather(int64_t begin, int64_t end);
+  Batch Assemble(int64_t begin, int64_t end);
 
   const PlannedSource source_;
   const int64_t lane_;

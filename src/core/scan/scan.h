@@ -15,6 +15,7 @@
 #include "core/format/format.h"
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
+#include "core/output/batch.h"
 
 namespace fast_axolotl {
 
@@ -23,17 +24,6 @@ struct ScanOptions {
   int num_threads = 1;
   /// About how much may be decoded and not yet delivered.
   int64_t read_ahead_bytes = int64_t{64} << 20;
-};
-
-/// Rows of one file, as they are delivered.
-struct Piece {
-  std::shared_ptr<arrow::RecordBatch> rows;
-  size_t file = 0;
-  int64_t first_row = 0;  // in the file, from 0
-  /// Where the rows stand in their batch, if they do not simply follow each other, and
-  /// which rows of the file they are, counted from `first_row`.
-  std::vector<uint32_t> places;
-  std::vector<uint32_t> sources;
 };
 
 /// Rows `[begin, end)` of a fragment, to be read.

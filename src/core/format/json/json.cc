@@ -129,20 +129,10 @@ class Rows {
 
   Column::Use UseOf(const std::string& name) const {
     if (!options_.Wants(name)) return Column::Use::kIgnore;
-    const auto field = options_.FixedField(name);
+    const auto field = options_.WantedField(name);
     if (!field) return Column::Use::kTyped;
     if (IsJsonField(*field)) return Column::Use::kText;
-    switch (field->type()->id()) {
-      case arrow::Type::BOOL:
-      case arrow::Type::INT64:
-      case arrow::Type::DOUBLE:
-      case arrow::Type::STRING:
-        return Column::Use::kTyped;
-      default:
-        // Dates and times are written as strings.
-        return arrow::is_temporal(field->type()->id()) ? Column::Use::kTyped
-                                                       : Column::Use::kText;
-    }
+    return IsReadTyped(*field->type()) ? Column::Use::kTyped : Column::Use::kText;
   }
 
   const ReadOptions& options_;

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "arrow/record_batch.h"
+#include "core/common/error.h"
+
+namespace fast_axolotl {
+
+/// Rows of one file, with their place in it.
+struct Piece {
+  std::shared_ptr<arrow::RecordBatch> rows;
+  size_t file = 0;
+  int64_t first_row = 0;  // in the file, from 0
+  /// Where only some of `rows` are meant: which, and at which places of the batch they
+  /// stand. Both empty: all, behind the piece before.
+  std::vector<uint32_t> sources;
+  std::vector<uint32_t> places;
+
+  bool gathered() const { return !places.empty(); }
+  /// The rows that are meant.
+  int64_t num_rows() const {
+    return gathered() ? static_cast<int64_t>(places.size()) : rows->num_rows();
+  }
+  /// The row of `rows` that is the i-th that is meant.
+  int64_t source(int64_t i) const { return gathered() ? sources[i] : i; }
+};
+
+/// Rows of a dataset, in pieces that each come from one file.
+struct Batch {
+  std::vector<Piece> pieces;
+  int64_t rows = 0;
+
+  /// Whether its rows were gathered from many places, and not read one after another.
+  bool gathered() const { return !pieces.empty() && pieces[0].gathered(); }
+  /// Keeps its first rows only; not of a gathered one.
+  void Shorten(int64_t count);
+};
+
+/// A batch whose pieces hold the rows that are meant and no others, in their order there;
+/// `places` still says where they stand.
+Result<Piece> Gather(const Piece& piece);
+
+/// The rows in one record batch with the columns of `schema`, which all pieces have.
+/// Views the pieces' memory where they are one, copies it where they are several.
+Result<std::shared_ptr<arrow::RecordBatch>> Collect(
+    const Batch& batch, const std::shared_ptr<arrow::Schema>& schema);
+
+}  // namespace fast_axolotl

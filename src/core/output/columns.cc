@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/output/columns.h"
+
+#include <arrow/array.h>
+#include <arrow/array/concatenate.h>
+#include <arrow/buffer.h>
+#include <arrow/type_traits.h>
+#include <arrow/util/bit_util.h>
+#include <arrow/util/float16.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "core/format/options.h"
+
+namespace fast_axolotl {
+namespace {
+
+bool IsNumeric(const arrow::DataType& type) {
+  return type.id() == arrow::Type::BOOL || arrow::is_integer(type.id()) ||
+         arrow::is_floating(type.id());
+}
+
+// The first null of `[begin, end)`, or `end`.
+int64_t FirstNull(const arrow::Array& array, int64_t begin, int64_t end) {
+  while (begin < end && array.IsValid(begin)) ++begin;
+  return begin;
+}
+
+template <typename T>
+void PutNaN(const arrow::Array& array, T nan, uint8_t* bytes) {
+  auto* values = reinterpret_cast<T*>(bytes);
+  for (int64_t i = 0; i < array.length(); ++i) {
+    if (array.IsNull(i)) values[i] = nan;
+  }
+}
+
+Result<std::shared_ptr<arrow::Buffer>> Copy(const uint8_t* values, int64_t size) {
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
+                        arrow::AllocateBuffer(size));
+  if (size > 0) std::memcpy(buffer->mutable_data(), values, size);
+  return buffer;
+}
+
+// One byte for each bit of an array of truth values.
+Result<std::shared_ptr<arrow::Buffer>> Unpack(const arrow::BooleanArray& array) {
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
+                        arrow::AllocateBuffer(array.length()));
+  for (int64_t i = 0; i < array.length(); ++i) {
+    buffer->mutable_data()[i] = array.Value(i) ? 1 : 0;
+  }
+  return buffer;
+}
+
+// Sets the column's tensor to all values of a numeric array. `*null` is the value that
+// has no number, where one is Invalid.
+Status SetTensor(const arrow::Array& array, std::vector<int64_t> shape,
+                 OutputColumn* column, int64_t* null) {
+  std::shared_ptr<arrow::DataType> type = array.type();
+  const bool floating = arrow::is_floating(type->id());
+  if (!floating && array.null_count() > 0) {
+    *null = FirstNull(array, 0, array.length());
+    return Status::Invalid("null, and arrays of ", type->ToString(),
+                           " have no value for it; schema= can make the column "
+                           "\"double\", whose nulls are NaN, output=\"arrow\" keeps "
+                           "nulls as they are");
+  }
+  std::shared_ptr<arrow::Buffer> values;
+  column->boolean = type->id() == arrow::Type::BOOL;
+  if (column->boolean) {
+    type = arrow::uint8();
+    ARROW_ASSIGN_OR_RAISE(values, Unpack(static_cast<const arrow::BooleanArray&>(array)));
+  } else if (array.length() == 0) {
+    ARROW_ASSIGN_OR_RAISE(values, arrow::AllocateBuffer(0));
+  } else {
+    const int64_t width = type->byte_width();
+    values = arrow::SliceBuffer(array.data()->buffers[1], array.offset() * width,
+                                array.length() * width);
+    // Files may be written without alignment, which tensors count on.
+    const bool aligned = reinterpret_cast<uintptr_t>(values->data()) % width == 0;
+    if (array.null_count() > 0 || !aligned) {
+      ARROW_ASSIGN_OR_RAISE(values, Copy(values->data(), values->size()));
+      constexpr uint16_t kHalfNaN = 0x7E00;
+      if (width == 2) PutNaN(array, kHalfNaN, values->mutable_data());
+      if (width == 4)
+        PutNaN(array, std::numeric_limits<float>::quiet_NaN(), values->mutable_data());
+      if (width == 8)
+        PutNaN(array, std::numeric_limits<double>::quiet_NaN(), values->mutable_data());
+    } else {
+      column->shared = true;
+    }
+  }
+  ARROW_ASSIGN_OR_RAISE(column->tensor,
+                        arrow::Tensor::Make(std::move(type), std::move(values), shape));
+  return Status::OK();
+}
+
+// Lists of any length, `items` being those of all rows.
+template <typename ListArray>
+Status SetRagged(const ListArray& lists, OutputColumn* column, int64_t* row) {
+  const int64_t begin = lists.length() ? lists.value_offset(0) : 0;
+  const int64_t end = lists.length() ? lists.value_offset(lists.length()) : 0;
+  column->offsets.reserve(lists.length() + 1);
+  column->offsets.push_back(0);
+  for (int64_t i = 0; i < lists.length(); ++i) {
+    column->offsets.push_back(lists.value_offset(i + 1) - begin);
+    if (lists.IsNull(i)) column->null_rows.push_back(i);
+  }
+  int64_t null = 0;
+  const Status status =
+      SetTensor(*lists.values()->Slice(begin, end - begin), {end - begin}, column, &null);
+  if (!status.ok()) {
+    const auto after =
+        std::upper_bound(column->offsets.begin(), column->offsets.end(), null);
+    *row = after - column->offsets.begin() - 1;
+  }
+  return status;
+}
+
+// The items of lists of one length, those of null lists null.
+Result<std::shared_ptr<arrow::Array>> NullItems(
+    const arrow::FixedSizeListArray& lists, const std::shared_ptr<arrow::Array>& items) {
+  const int64_t size = lists.list_type()->list_size();
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> valid,
+                        arrow::AllocateEmptyBitmap(items->length()));
+  for (int64_t i = 0; i < items->length(); ++i) {
+    if (lists.IsValid(i / size) && items->IsValid(i)) {
+      arrow::bit_util::SetBit(valid->mutable_data(), i);
+    }
+  }
+  // The bitmap begins at the first item.
+  auto data = items->data()->Copy();
+  if (data->offset > 0) {
+    ARROW_ASSIGN_OR_RAISE(auto moved, arrow::Concatenate({items}));
+    data = moved->data()->Copy();
+  }
+  data->buffers[0] = std::move(valid);
+  data->null_count = arrow::kUnknownNullCount;
+  return arrow::MakeArray(data);
+}
+
+// Lists of one length. A list that is null is one of nulls.
+Status SetFixed(const arrow::FixedSizeListArray& lists, OutputColumn* column,
+                int64_t* row) {
+  const int64_t size = lists.list_type()->list_size();
+  auto items = lists.values()->Slice(lists.offset() * size, lists.length() * size);
+  if (lists.null_count() > 0) {
+    ARROW_ASSIGN_OR_RAISE(items, NullItems(lists, items));
+  }
+  int64_t null = 0;
+  const Status status = SetTensor(*items, {lists.length(), size}, column, &null);
+  if (!status.ok()) *row = size ? null / size : 0;
+  return status;
+}
+
+}  // namespace
+
+Result<OutputColumn> LayOutColumn(const arrow::Field& field,
+                                  const std::shared_ptr<arrow::Array>& array,
+                                  int64_t* row) {
+  OutputColumn column;
+  column.name = field.name();
+  column.json = IsJsonField(field);
+  const arrow::DataType& type = *array->type();
+  if (IsNumeric(type)) {
+    column.layout = OutputColumn::Layout::kDense;
+    ARROW_RETURN_NOT_OK(SetTensor(*array, {array->length()}, &column, row));
+    return column;
+  }
+  switch (type.id()) {
+    case arrow::Type::LIST:
+    case arrow::Type::LARGE_LIST:
+      if (!IsNumeric(*type.field(0)->type())) break;
+      column.layout = OutputColumn::Layout::kRagged;
+      ARROW_RETURN_NOT_OK(
+          type.id() == arrow::Type::LIST
+              ? SetRagged(static_cast<const arrow::ListArray&>(*array), &column, row)
+              : SetRagged(static_cast<const arrow::LargeListArray&>(*array), &column,
+                          row));
+      return column;
+    case arrow::Type::FIXED_SIZE_LIST: {
+      if (!IsNumeric(*type.field(0)->type())) break;
+      column.layout = OutputColumn::Layout::kDense;
+      ARROW_RETURN_NOT_OK(
+          SetFixed(static_cast<const arrow::FixedSizeListArray&>(*array), &column, row));
+      return column;
+    }
+    default:
+      break;
+  }
+  column.array = array;
+  return column;
+}
+
+}  // namespace fast_axolotl

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/scan/output_reader.h"
+
+#include <string>
+#include <utility>
+
+#include "core/common/text.h"
+
+namespace fast_axolotl {
+namespace {
+
+// A thread that has to be joined looks up this often.
+constexpr std::chrono::milliseconds kPatience{50};
+
+int64_t BytesOf(const OutputBatch& output) {
+  int64_t bytes = 0;
+  for (const OutputColumn& column : output.columns) {
+    if (column.tensor) bytes += column.tensor->data()->size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
+                const Status& status) {
+  if (!status.IsInvalid()) return status;
+  int64_t next = 0;
+  for (const Piece& piece : batch.pieces) {
+    for (int64_t i = 0; i < piece.num_rows(); ++i) {
+      const int64_t place = piece.gathered() ? piece.places[i] : next++;
+      if (place != misfit.row) continue;
+      return Status::IOError(dataset.files()[piece.file].path, ": row ",
+                             piece.first_row + piece.source(i) + 1, ", column ",
+                             Quoted(misfit.column), ": ", status.message());
+    }
+  }
+  return status;
+}
+
+OutputReader::OutputReader(std::shared_ptr<const Dataset> dataset, NextBatch next,
+                           OutputOptions options, int64_t read_ahead_bytes)
+    : dataset_(std::move(dataset)),
+      next_(std::move(next)),
+      options_(std::move(options)),
+      read_ahead_bytes_(read_ahead_bytes) {}
+
+OutputReader::~OutputReader() {
+  {
+    std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  room_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+// The output of a batch, or of its rows before one that does not fit: `*failure`, which
+// comes next.
+Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
+  for (;;) {
+    Misfit misfit;
+    auto output = Guarded([&] { return MakeOutput(batch, options_, &misfit); });
+    if (output.ok()) return output;
+    *failure = MisfitAt(*dataset_, batch, misfit, output.status());
+    // A planned batch keeps its rows' places: it comes whole or not at all.
+    if (!output.status().IsInvalid() || misfit.row == 0 || batch.gathered()) {
+      return *failure;
+    }
+    batch.Shorten(misfit.row);
+  }
+}
+
+// False if nobody wants any more.
+bool OutputReader::Push(OutputBatch output, Status end) {
+  const int64_t bytes = BytesOf(output);
+  std::unique_lock lock(mutex_);
+  room_.wait(lock, [&] {
+    return stop_ || slots_.size() < 2 || bytes_ + bytes <= read_ahead_bytes_;
+  });
+  if (output.rows > 0) {
+    bytes_ += bytes;
+    slots_.push_back({std::move(output), bytes});
+  } else {
+    ended_ = true;
+  }
+  if (!end.ok()) {
+    end_ = std::move(end);
+    ended_ = true;
+  }
+  ready_.notify_all();
+  return !stop_ && !ended_;
+}
+
+void OutputReader::Work() {
+  for (;;) {
+    {
+      std::lock_guard lock(mutex_);
+      if (stop_) return;
+    }
+    auto batch = next_(kPatience);
+    if (batch.ok() && !*batch) continue;
+    Status failure;
+    OutputBatch output;
+    if (!batch.ok()) {
+      failure = batch.status();
+    } else if ((*batch)->rows > 0) {
+      auto made = Make(std::move(**batch), &failure);
+      if (made.ok()) output = std::move(*made);
+    }
+    if (!Push(std::move(output), std::move(failure))) return;
+  }
+}
+
+Result<std::optional<OutputBatch>> OutputReader::Next(std::chrono::milliseconds timeout) {
+  if (!thread_.joinable()) {
+    ARROW_RETURN_NOT_OK(Guarded([&] {
+      thread_ = std::thread([this] { Work(); });
+      return Status::OK();
+    }));
+  }
+  std::unique_lock lock(mutex_);
+  if (!ready_.wait_for(lock, timeout, [&] { return ended_ || !slots_.empty(); })) {
+    return std::nullopt;
+  }
+  if (slots_.empty()) {
+    ARROW_RETURN_NOT_OK(end_);
+    return OutputBatch{};
+  }
+  Slot slot = std::move(slots_.front());
+  slots_.pop_front();
+  bytes_ -= slot.bytes;
+  room_.notify_one();
+  return std::move(slot.output);
+}
+
+}  // namespace fast_axolotl

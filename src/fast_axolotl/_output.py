@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What batches are handed over as: lists, arrays, record batches; padded or packed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from fast_axolotl import _core
+
+Output = Literal["python", "numpy", "torch", "arrow"]
+Side = Literal["left", "right"]
+DType = Literal[
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "float32", "float64"
+]
+# Column name to the value of its padding.
+Pad: TypeAlias = "Mapping[str, int | float] | PadOptions"
+Transform: TypeAlias = "Callable[[Any], Any]"
+
+_OUTPUTS: Final = get_args(Output)
+
+
+@dataclass(frozen=True, slots=True)
+class PadOptions:
+    """How the lists of a batch become tensors of the shape ``(rows, length)``.
+
+    Columns that the data lacks are made: ``attention_mask`` (1 where there is a token, 0
+    in the padding; always made), ``position_ids`` (0, 1, 2, ... over the tokens of each
+    row) and ``labels`` (the tokens), the latter two where ``values`` names them.
+
+    Attributes:
+        values: The columns to pad, and the value of the padding of each, such as
+            ``{"input_ids": 0, "labels": -100}``. Others are given as they are.
+        max_length: Rows longer than this are cut, in tokens; ``None`` cuts none.
+        pad_to_multiple_of: The length is rounded up to a multiple of this, in tokens.
+        padding: ``"longest"`` pads to the longest row of the batch, ``"max_length"``
+            always to ``max_length``.
+        padding_side: The end of a row at which the padding is.
+        truncation_side: The end of a row that is cut off.
+        dtype: The tensors' dtype, or those of columns by name. Columns of floats keep
+            theirs by default, all others become ``"int64"``. A value that does not fit
+            exactly is an error.
+
+    Raises:
+        ValueError: An argument of a wrong value.
+        TypeError: An argument of a wrong type.
+    """
+
+    values: Mapping[str, int | float]
+    max_length: int | None = None
+    pad_to_multiple_of: int | None = None
+    padding: Literal["longest", "max_length"] = "longest"
+    padding_side: Side = "right"
+    truncation_side: Side = "right"
+    dtype: DType | Mapping[str, DType] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.values, Mapping):
+            raise TypeError(
+                "pad must map column names to the values of their padding, not "
+                f"{type(self.values).__name__}"
+            )
+        for name, value in self.values.items():
+            if not isinstance(name, str):
+                raise TypeError(f"pad must have column names as keys, not {name!r}")
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(
+                    f"the padding of column {name!r} must be a number, not {value!r}"
+                )
+            if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+                raise ValueError(f"the padding of column {name!r} does not fit in int64")
+        if not self.values:
+            raise ValueError("pad names no column")
+        _positive("max_length", self.max_length)
+        _positive("pad_to_multiple_of", self.pad_to_multiple_of)
+        _choice("padding", self.padding, ("longest", "max_length"))
+        _choice("padding_side", self.padding_side, ("left", "right"))
+        _choice("truncation_side", self.truncation_side, ("left", "right"))
+        if self.padding == "max_length" and self.max_length is None:
+            raise ValueError('padding="max_length" needs max_length')
+        dtypes = self.dtype.items() if isinstance(self.dtype, Mapping) else ()
+        for name, dtype in dtypes:
+            if name not in self.values and name != "attention_mask":
+                raise ValueError(f"dtype names the column {name!r}, which pad does not")
+            _choice(f"dtype of {name!r}", dtype, get_args(DType))
+        if self.dtype is not None and not isinstance(self.dtype, Mapping):
+            _choice("dtype", self.dtype, get_args(DType))
+
+    def _dtype(self, name: str) -> str:
+        """The name of the type asked for; empty for the default."""
+        if isinstance(self.dtype, Mapping):
+            return self.dtype.get(name, "")
+        return self.dtype or ""
+
+    def core(self) -> _core.Pad:
+        """Return the options as the core takes them."""
+        values = dict(self.values)
+        values.setdefault("attention_mask", 0)
+        return _core.Pad(
+            [
+                (name.encode("utf-8", "surrogatepass"), value, self._dtype(name))
+                for name, value in values.items()
+            ],
+            self.max_length,
+            self.pad_to_multiple_of or 1,
+            self.padding == "max_length",
+            self.padding_side == "left",
+            self.truncation_side == "left",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What becomes of decoded rows until the caller has them; plain values only."""
+
+    output: Output = "python"
+    pad: PadOptions | None = None
+    transform: Transform | None = field(default=None, compare=False)
+
+    def core(self, dataset: _core.Dataset) -> _core.Output:
+        """Return what the core makes of rows.
+
+        Raises:
+            ValueError: ``pad`` names columns that are not there or hold no numbers.
+        """
+        if self.transform is not None and self.pad is not None:
+            # What is padded is what the function returns.
+            return _core.Output.make("python", None, dataset)
+        pad = None if self.pad is None else self.pad.core()
+        return _core.Output.make(self.output, pad, dataset)
+
+
+def check(output: object, pad: object, transform: object) -> Handover:
+    """Check the arguments.
+
+    Raises:
+        ValueError: An argument has a wrong value.
+        TypeError: An argument is of a wrong type.
+        ImportError: What ``output`` names is not installed.
+    """
+    padding = pad if isinstance(pad, PadOptions) or pad is None else PadOptions(pad)  # type: ignore[arg-type]
+    if output is None:
+        output = "python" if padding is None else _array_library()
+    kind = check_output(output)
+    if padding is not None and kind not in ("numpy", "torch"):
+        raise ValueError(
+            f'pad makes tensors: output must be "torch" or "numpy", not {kind!r}'
+        )
+    if transform is not None and not callable(transform):
+        raise TypeError(
+            f"transform must be a function or None, not {type(transform).__name__}"
+        )
+    return Handover(kind, padding, transform)
+
+
+def check_output(output: object) -> Output:
+    """Check the name of an output."""
+    if not isinstance(output, str):
+        raise TypeError(f"output must be a str or None, not {type(output).__name__}")
+    if output not in _OUTPUTS:
+        raise ValueError(
+            f"unknown output {output!r}; the outputs are {', '.join(_OUTPUTS)}"
+        )
+    if output in ("numpy", "torch") and importlib.util.find_spec(output) is None:
+        raise ImportError(f"output={output!r} needs {output}: pip install {output}")
+    return output  # type: ignore[return-value]
+
+
+def _array_library() -> Output:
+    return "torch" if importlib.util.find_spec("torch") is not None else "numpy"
+
+
+def _positive(name: str, value: object) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int or None, not {type(value).__name__}")
+    if not 1 <= value < 1 << 31:
+        raise ValueError(f"{name} must be from 1 to {(1 << 31) - 1}, not {value}")
+
+
+def _choice(name: str, value: object, known: tuple[str, ...]) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    if value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
