@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/output/next_fit.h"
 #include "core/output/numbers.h"
 #include "core/output/pack.h"
 #include "core/output/pad.h"
@@ -468,6 +469,56 @@ TEST(PackTest, Refuses) {
   const auto bad = Make<double>({{1, 2}, {3, 0.5}});
   EXPECT_EQ(error(tokens, &bad, 1, arrow::int64()),
             "sequence 1, label: 0.5 does not fit into int64");
+}
+
+// --- in order -------------------------------------------------------------------------
+
+Ints Placed(const Sequences& sequences, const std::vector<int64_t>& behind,
+            const NextFit& layout, int64_t begin, int64_t end) {
+  auto tensor = PlaceRows(sequences, behind, -1, layout, begin, end, arrow::int64());
+  EXPECT_TRUE(tensor.ok()) << tensor.status();
+  return Rows<int64_t>(**tensor);
+}
+
+NextFit Fitted(const Sequences& sequences, int64_t length, int64_t behind) {
+  auto layout = FitNext(sequences.Lengths(), length, behind);
+  EXPECT_TRUE(layout.ok()) << layout.status();
+  return *std::move(layout);
+}
+
+TEST(NextFitTest, WholeSequencesInTheirOrder) {
+  const auto rows = Make<int32_t>({{}, {1, 2}, {3}, {}, {4, 5}, {6}, {}});
+  const NextFit layout = Fitted(rows, 4, 0);
+  EXPECT_EQ(Placed(rows, {}, layout, 0, 2), (Ints{{1, 2, 3, -1}, {4, 5, 6, -1}}));
+  EXPECT_EQ(Placed(rows, {}, layout, 1, 2), (Ints{{4, 5, 6, -1}}));
+  EXPECT_EQ(Fitted(Make<int64_t>({{}, {}}), 4, 0).rows(), 0);
+}
+
+TEST(NextFitTest, WhatFollowsTakesItsPlace) {
+  const auto rows = Make<int64_t>({{1}, {}, {2, 3, 4}, {5}, {6, 7}});
+  const NextFit layout = Fitted(rows, 5, 2);
+  EXPECT_EQ(
+      Placed(rows, {8, 9}, layout, 0, layout.rows()),
+      (Ints{{1, 8, 9, 8, 9}, {2, 3, 4, 8, 9}, {5, 8, 9, -1, -1}, {6, 7, 8, 9, -1}}));
+  // The last of what follows is left out where the row is full without it.
+  const auto full = Make<int64_t>({{1}, {2, 3, 4, 5}, {6}});
+  const NextFit fitted = Fitted(full, 5, 2);
+  EXPECT_EQ(Placed(full, {8, 9}, fitted, 0, fitted.rows()),
+            (Ints{{1, 8, 9, -1, -1}, {2, 3, 4, 5, 8}, {6, 8, 9, -1, -1}}));
+}
+
+TEST(NextFitTest, Refuses) {
+  const std::vector<int64_t> lengths = {1, 5};
+  EXPECT_EQ(FitNext(lengths, 5, 2).status().message(),
+            "sequence 1 has 5 tokens and 1 that must follow, and a row has room for 5");
+  EXPECT_EQ(FitNext(lengths, 4, 0).status().message(),
+            "sequence 1 has 5 tokens, and a row has room for 4");
+  const auto rows = Make<int64_t>({{1}, {1, 2, 3}});
+  const NextFit layout = Fitted(Make<int64_t>({{1}, {1}}), 2, 0);
+  EXPECT_FALSE(PlaceRows(rows, {}, 0, layout, 0, 1, arrow::int64()).ok());
+  const auto bad = Make<int64_t>({{1}, {300}});
+  EXPECT_EQ(PlaceRows(bad, {}, 0, layout, 0, 1, arrow::int8()).status().message(),
+            "sequence 1: 300 does not fit into int8");
 }
 
 }  // namespace

@@ -37,16 +37,24 @@ bool IsExact(From value) {
                             std::numeric_limits<To>::digits;
 }
 
-// Converts one value and says whether it fits. Without branches, so that the loop over
-// it can be vectorised.
+// Converts one value; what it returns is zero where the value fits. Without branches, and
+// in bits as wide as the value, so that the loop over it can be vectorised.
 template <typename From, typename To>
-bool Convert(From value, To* out) {
+auto Convert(From value, To* out) {
   if constexpr (std::integral<From> && std::integral<To>) {
+    using Bits = std::make_unsigned_t<From>;
+    constexpr Bits kTop = static_cast<Bits>(Bits{1} << (sizeof(From) * 8 - 1));
     *out = static_cast<To>(value);
-    return (static_cast<From>(*out) == value) & ((*out < 0) == (value < 0));
+    auto lost = static_cast<Bits>(static_cast<Bits>(value) ^
+                                  static_cast<Bits>(static_cast<From>(*out)));
+    // Which is a sign on one side only.
+    if constexpr (std::signed_integral<From> != std::signed_integral<To>) {
+      lost = static_cast<Bits>(lost | (static_cast<Bits>(value) & kTop));
+    }
+    return lost;
   } else if constexpr (std::integral<From>) {
     *out = static_cast<To>(value);
-    return IsExact<To>(value);
+    return !IsExact<To>(value);
   } else if constexpr (std::integral<To>) {
     // Powers of two, which a float holds exactly even where it does not hold the limits.
     constexpr From kBegin = static_cast<From>(std::numeric_limits<To>::min());
@@ -54,10 +62,10 @@ bool Convert(From value, To* out) {
         From{2} * static_cast<From>(To{1} << (std::numeric_limits<To>::digits - 1));
     const bool in_range = value >= kBegin && value < kEnd;
     *out = static_cast<To>(in_range ? value : From{0});
-    return in_range && static_cast<From>(*out) == value;
+    return !in_range || static_cast<From>(*out) != value;
   } else {
     *out = static_cast<To>(value);
-    return std::isfinite(*out) || !std::isfinite(value);
+    return std::isfinite(value) && !std::isfinite(*out);
   }
 }
 
@@ -70,12 +78,12 @@ int64_t Copy(const uint8_t* values, int64_t count, uint8_t* out) {
   } else if constexpr (AlwaysFits<From, To>()) {
     for (int64_t i = 0; i < count; ++i) to[i] = static_cast<To>(from[i]);
   } else {
-    bool fits = true;
-    for (int64_t i = 0; i < count; ++i) fits &= Convert(from[i], &to[i]);
-    if (!fits) {
-      To ignored;
+    To ignored;
+    decltype(Convert(From{}, &ignored)) lost{};
+    for (int64_t i = 0; i < count; ++i) lost |= Convert(from[i], &to[i]);
+    if (lost) {
       return std::find_if(from, from + count,
-                          [&](From value) { return !Convert(value, &ignored); }) -
+                          [&](From value) { return Convert(value, &ignored) != 0; }) -
              from;
     }
   }
