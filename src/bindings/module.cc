@@ -12,6 +12,7 @@ NB_MODULE(_core, m) {
   m.def("version", &fast_axolotl::Version, "The version of the compiled core.");
   fast_axolotl::RegisterFormats(m);
   fast_axolotl::RegisterDataset(m);
+  fast_axolotl::RegisterPadding(m);
   fast_axolotl::RegisterPlan(m);
   fast_axolotl::RegisterReader(m);
 }

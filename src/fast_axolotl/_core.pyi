@@ -39,6 +39,15 @@ class Dataset:
 def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool) -> Dataset:
     """Looks at the files and samples their columns."""
 
+def pad_sequences(sequences: object, target_length: int | None, pad_value: int, left: bool, multiple_of: int, output: str) -> object:
+    """Rows brought to one length."""
+
+def pack_sequences(sequences: object, max_length: int, pad_token_id: int, eos_token_id: int, label_pad_id: int, output: str) -> dict[str, Any]:
+    """Sequences, and an end behind each, in rows of one length."""
+
+def concatenate_and_pack(input_ids: object, labels: object, attention_masks: object, max_length: int, pad_token_id: int, label_pad_id: int, output: str) -> dict[str, Any]:
+    """Sequences with labels and masks of their own in rows of one length."""
+
 class Index:
     """The fragments of all files, with their rows."""
 
