@@ -166,15 +166,17 @@ Table ConcatenateAndPack(nb::handle input_ids, nb::handle labels,
 }  // namespace
 
 void RegisterPadding(nb::module_& m) {
-  m.def("pad_sequences", &PadSequences, nb::arg("sequences"),
+  m.def("pad_sequences", &PadSequences, nb::arg("sequences").none(),
         nb::arg("target_length").none(), nb::arg("pad_value"), nb::arg("left"),
         nb::arg("multiple_of"), nb::arg("output"), "Rows brought to one length.");
-  m.def("pack_sequences", &PackSequences, nb::arg("sequences"), nb::arg("max_length"),
-        nb::arg("pad_token_id"), nb::arg("eos_token_id"), nb::arg("label_pad_id"),
-        nb::arg("output"), "Sequences, and an end behind each, in rows of one length.");
-  m.def("concatenate_and_pack", &ConcatenateAndPack, nb::arg("input_ids"),
-        nb::arg("labels"), nb::arg("attention_masks"), nb::arg("max_length"),
-        nb::arg("pad_token_id"), nb::arg("label_pad_id"), nb::arg("output"),
+  m.def("pack_sequences", &PackSequences, nb::arg("sequences").none(),
+        nb::arg("max_length"), nb::arg("pad_token_id"), nb::arg("eos_token_id"),
+        nb::arg("label_pad_id"), nb::arg("output"),
+        "Sequences, and an end behind each, in rows of one length.");
+  m.def("concatenate_and_pack", &ConcatenateAndPack, nb::arg("input_ids").none(),
+        nb::arg("labels").none(), nb::arg("attention_masks").none(),
+        nb::arg("max_length"), nb::arg("pad_token_id"), nb::arg("label_pad_id"),
+        nb::arg("output"),
         "Sequences with labels and masks of their own in rows of one length.");
 }
 

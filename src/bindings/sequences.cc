@@ -82,12 +82,14 @@ class Reading {
 
   void AddRows(ArrayView matrix) {
     CheckView(matrix, 2, numbers_, name_);
-    result_.type = matrix.type;
-    result_.rows.reserve(matrix.array.shape(0));
-    for (size_t row = 0; row < matrix.array.shape(0); ++row) {
-      result_.rows.push_back(RowOf(matrix, row, &result_.owners));
+    arrays_->push_back(std::move(matrix));
+    const ArrayView& view = arrays_->front();
+    result_.type = CommonType();
+    result_.rows.reserve(view.array.shape(0));
+    for (size_t row = 0; row < view.array.shape(0); ++row) {
+      result_.rows.push_back(ReadArray(view, row, row));
     }
-    result_.owners.push_back(std::make_shared<const ArrayView>(std::move(matrix)));
+    result_.owners.push_back(arrays_);
   }
 
   void Collect(nb::handle rows) {
@@ -121,7 +123,12 @@ class Reading {
       return arrow::is_floating(view.type->id());
     };
     const bool all_same = std::all_of(arrays_->begin(), arrays_->end(), same);
-    if (list_items_ == 0 && !arrays_->empty() && all_same) return arrays_->front().type;
+    if (list_items_ == 0 && !arrays_->empty() && all_same) {
+      const auto& type = arrays_->front().type;
+      const bool too_wide =
+          numbers_ == Numbers::kIntegers && type->id() == arrow::Type::UINT64;
+      return too_wide ? arrow::int64() : type;
+    }
     const bool floats = std::any_of(arrays_->begin(), arrays_->end(), floating);
     return floats ? arrow::float64() : arrow::int64();
   }
@@ -187,20 +194,24 @@ class Reading {
     for (size_t row = 0; row < sources_.size(); ++row) {
       if (sources_[row].items.is_valid()) continue;
       const ArrayView& view = (*arrays_)[sources_[row].array];
-      Sequences::Row& out = result_.rows[row];
-      out = RowOf(view, 0, &result_.owners);
-      if (view.type->id() == result_.type->id()) continue;
-      const auto copy = ValueOf(CopierOf(*view.type, *result_.type));
-      const auto tensor = ValueOf(EmptyTensor(result_.type, {out.length}));
-      const int64_t failed = copy(out.values, out.length, tensor->raw_mutable_data());
-      if (failed >= 0) {
-        Check(DoesNotFit(At(At(name_, row), failed), *view.type,
-                         out.values + failed * view.type->byte_width(), *result_.type));
-      }
-      out.values = tensor->raw_data();
-      result_.owners.push_back(tensor);
+      result_.rows[row] = ReadArray(view, 0, row);
     }
     if (!arrays_->empty()) result_.owners.push_back(arrays_);
+  }
+
+  // Row `number` of all, which is row `part` of an array, in the type of all.
+  Sequences::Row ReadArray(const ArrayView& view, size_t part, size_t number) {
+    const Sequences::Row values = RowOf(view, part, &result_.owners);
+    if (view.type->id() == result_.type->id()) return values;
+    const auto copy = ValueOf(CopierOf(*view.type, *result_.type));
+    const auto tensor = ValueOf(EmptyTensor(result_.type, {values.length}));
+    const int64_t failed = copy(values.values, values.length, tensor->raw_mutable_data());
+    if (failed >= 0) {
+      Check(DoesNotFit(At(At(name_, number), failed), *view.type,
+                       values.values + failed * view.type->byte_width(), *result_.type));
+    }
+    result_.owners.push_back(tensor);
+    return {tensor->raw_data(), values.length};
   }
 
   const std::string& name_;

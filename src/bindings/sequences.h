@@ -11,7 +11,10 @@
 namespace fast_axolotl {
 
 // What rows may hold.
-enum class Numbers { kIntegers, kAny };
+enum class Numbers {
+  kIntegers,  // that fit int64
+  kAny,
+};
 
 // The rows of a Python object: a list or other sequence whose items are lists, tuples or
 // other sequences of numbers, or 1-D arrays (numpy, torch, whatever has DLPack or the
