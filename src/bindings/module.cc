@@ -14,5 +14,7 @@ NB_MODULE(_core, m) {
   fast_axolotl::RegisterDataset(m);
   fast_axolotl::RegisterPadding(m);
   fast_axolotl::RegisterPlan(m);
+  fast_axolotl::RegisterPacking(m);
+  fast_axolotl::RegisterOutput(m);
   fast_axolotl::RegisterReader(m);
 }

@@ -7,13 +7,13 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "bindings/progress.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
 #include "core/index/dataset.h"
@@ -32,24 +32,13 @@ namespace {
 std::shared_ptr<DatasetIndex> BuildIndex(std::shared_ptr<Dataset> dataset,
                                          const std::string& folder, int num_threads,
                                          nb::object progress) {
-  ReadOptions options = dataset->options();
-  options.counter = std::make_shared<ByteCounter>(0);
-  bool raised = false;
-  options.tick = [&]() -> Status {
-    const nb::gil_scoped_acquire acquire;
-    raised = PyErr_CheckSignals() != 0;
-    if (!raised && !progress.is_none()) {
-      nb::object result = nb::steal(PyObject_CallFunction(
-          progress.ptr(), "L", static_cast<long long>(options.counter->load())));
-      raised = !result.is_valid();
-    }
-    return raised ? Status::Cancelled("stopped by the caller") : Status::OK();
-  };
+  Ticker ticker(std::move(progress));
+  const ReadOptions options = ticker.Watch(dataset->options());
   auto index = [&] {
     const nb::gil_scoped_release release;
     return IndexFiles(dataset, IndexStore(folder), options, num_threads);
   }();
-  if (raised) throw nb::python_error();
+  ticker.Rethrow();
   return std::const_pointer_cast<DatasetIndex>(ValueOf(std::move(index)));
 }
 

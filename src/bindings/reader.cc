@@ -4,8 +4,6 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -21,11 +19,11 @@
 #include <vector>
 
 #include "bindings/batch_to_python.h"
+#include "bindings/output.h"
 #include "bindings/output_to_python.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
 #include "core/common/text.h"
-#include "core/format/schema.h"
 #include "core/output/output.h"
 #include "core/plan/plan.h"
 #include "core/plan/share.h"
@@ -42,14 +40,6 @@ namespace {
 // Signals are looked at this often while waiting for rows.
 constexpr std::chrono::milliseconds kPatience{50};
 
-// What is made of batches.
-struct Output {
-  enum class Kind { kPython, kNumpy, kTorch, kArrow };
-
-  Kind kind = Kind::kPython;
-  std::optional<PadOptions> pad;
-};
-
 // Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
  public:
@@ -61,7 +51,7 @@ class Reader {
       : dataset_(std::move(dataset)), output_(std::move(output)) {
     source_ = std::make_unique<Source>();
     source_->next = open(Options());
-    if (output_.kind != Output::Kind::kPython) {
+    if (!output_.as_lists()) {
       source_->outputs = std::make_unique<OutputReader>(
           dataset_, source_->next, OutputOptionsOf(), read_ahead_bytes / kOutputPart);
     }
@@ -165,16 +155,27 @@ class Reader {
   ReadOptions Options() const {
     ReadOptions options = dataset_->options();
     options.counter = bytes_read_;
-    if (output_.kind != Output::Kind::kPython) {
-      options.stable = dataset_->schema();
+    if (!output_.as_lists()) {
+      options.stable = Schema();
+      if (output_.pack) options.columns = options.stable->field_names();
       // Of columns that were not asked for nothing is said.
       if (!options.columns) options.late = late_;
     }
     return options;
   }
 
+  // The columns that are read, of one type for all rows.
+  std::shared_ptr<arrow::Schema> Schema() const {
+    if (!output_.pack) return dataset_->schema();
+    arrow::FieldVector fields;
+    for (const std::string& name : {output_.pack->tokens, output_.pack->labels}) {
+      if (auto field = dataset_->schema()->GetFieldByName(name)) fields.push_back(field);
+    }
+    return arrow::schema(std::move(fields));
+  }
+
   OutputOptions OutputOptionsOf() const {
-    return {dataset_->schema(), output_.kind == Output::Kind::kArrow, output_.pad};
+    return {Schema(), output_.kind == Output::Kind::kArrow, output_.pad, output_.pack};
   }
 
   void Stop() {
@@ -194,7 +195,7 @@ class Reader {
   nb::object Give() {
     RaiseStored();
     Warn();
-    nb::object given = output_.kind == Output::Kind::kPython ? GiveLists() : GiveOutput();
+    nb::object given = output_.as_lists() ? GiveLists() : GiveOutput();
     if (!given.is_valid()) {
       Warn();
       throw nb::stop_iteration();
@@ -231,6 +232,10 @@ class Reader {
       batch = Wait([this](auto timeout) { return source_->outputs->Next(timeout); });
     }
     if (!batch) return {};
+    if (output_.pack) {
+      rows_read_ += batch->rows;
+      return nb::cast(std::const_pointer_cast<PackUnit>(batch->unit));
+    }
     if (output_.kind == Output::Kind::kArrow) {
       rows_read_ += batch->rows;
       return ToPyArrow(*batch->record_batch);
@@ -350,41 +355,6 @@ ScanOptions Ahead(int num_threads, int64_t read_ahead_bytes) {
   return {num_threads, read_ahead_bytes};
 }
 
-std::shared_ptr<arrow::DataType> TypeNamed(const std::string& name) {
-  return ValueOf(ParseField("", name))->type();
-}
-
-Fill FillOf(nb::handle value) {
-  if (PyFloat_Check(value.ptr())) return nb::cast<double>(value);
-  return nb::cast<int64_t>(value);
-}
-
-Output::Kind KindNamed(const std::string& name) {
-  if (name == "numpy") return Output::Kind::kNumpy;
-  if (name == "torch") return Output::Kind::kTorch;
-  return name == "arrow" ? Output::Kind::kArrow : Output::Kind::kPython;
-}
-
-using PadColumns = std::vector<std::tuple<nb::bytes, nb::object, std::string>>;
-
-PadOptions PadOf(const PadColumns& columns, std::optional<int64_t> max_length,
-                 int64_t multiple_of, bool to_max_length, bool left, bool cut_left) {
-  PadOptions pad;
-  for (const auto& [name, fill, type] : columns) {
-    pad.columns.push_back({std::string(name.c_str(), name.size()), FillOf(fill),
-                           type.empty() ? nullptr : TypeNamed(type)});
-  }
-  pad.shape = {max_length, multiple_of, to_max_length, left ? Side::kLeft : Side::kRight,
-               cut_left ? Side::kLeft : Side::kRight};
-  return pad;
-}
-
-Output MakeOutputOf(const std::string& kind, const std::optional<PadOptions>& pad,
-                    const Dataset& dataset) {
-  if (pad) Check(CheckPad(*pad, *dataset.schema()));
-  return {KindNamed(kind), pad};
-}
-
 Share ShareOf(int64_t start, int64_t first, int64_t last,
               std::pair<int64_t, int64_t> rank, std::pair<int64_t, int64_t> worker,
               const std::string& tail) {
@@ -409,26 +379,10 @@ void RegisterReader(nb::module_& m) {
                   "The share of `rank` (rank, world) and `worker` (worker, workers).")
       .def_prop_ro("rank_batches", &Share::RankBatches,
                    "The number of batches that the rank gives, with all its workers.")
+      .def_prop_ro("worker_batches", &Share::WorkerBatches,
+                   "The number of batches that this worker gives.")
       .def("batch", &Share::Batch, nb::arg("i"),
            "The number of this worker's i-th batch, or None behind the last.");
-  nb::class_<PadOptions>(m, "Pad", "How lists become tensors of one length.")
-      .def(
-          "__init__",
-          [](PadOptions* self, const PadColumns& columns,
-             std::optional<int64_t> max_length, int64_t multiple_of, bool to_max_length,
-             bool left, bool cut_left) {
-            new (self) PadOptions(
-                PadOf(columns, max_length, multiple_of, to_max_length, left, cut_left));
-          },
-          nb::arg("columns"), nb::arg("max_length").none(), nb::arg("multiple_of"),
-          nb::arg("to_max_length"), nb::arg("left"), nb::arg("cut_left"),
-          "Of each column its name, the padding's value and the dtype, empty for the "
-          "default; the lengths in tokens; the side to pad and the side to cut.");
-  nb::class_<Output>(m, "Output", "What batches are made into.")
-      .def_static("make", &MakeOutputOf, nb::arg("kind"), nb::arg("pad").none(),
-                  nb::arg("dataset"),
-                  "Lists (\"python\"), arrays (\"numpy\", \"torch\") or record batches "
-                  "(\"arrow\"); arrays padded as `pad` says.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
       .def_static(
           "plain",
@@ -482,6 +436,9 @@ void RegisterReader(nb::module_& m) {
       .def("next_batch", &Reader::Next, nb::sig("def next_batch(self) -> typing.Any"),
            "The next batch, as `output` says.")
       .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
+      .def_prop_ro(
+          "mark", [](const Reader&) { return nb::none(); },
+          "What a state has to know besides the number of batches: nothing.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")
       .def_prop_ro("bytes_read", &Reader::bytes_read, "Bytes read from disk so far.");

@@ -13,12 +13,19 @@ _libarrow.preload(Path(__file__).resolve().parent)
 from fast_axolotl import _core  # noqa: E402  (needs the libraries just loaded)
 from fast_axolotl._formats import detect_format, list_supported_formats  # noqa: E402
 from fast_axolotl._options import CsvOptions  # noqa: E402
+from fast_axolotl._output import PackOptions, PadOptions  # noqa: E402
 from fast_axolotl._reader import (  # noqa: E402
     StreamingReader,
     _rust_streaming_reader,
     build_index,
     count_rows,
     streaming_dataset_reader,
+)
+from fast_axolotl._sequences import (  # noqa: E402
+    concatenate_and_pack,
+    create_padding_mask,
+    pack_sequences,
+    pad_sequences,
 )
 from fast_axolotl._state import merge_states  # noqa: E402
 
@@ -40,13 +47,17 @@ __version__ = _core.version()
 __all__ = [
     "CsvOptions",
     "MixedDataset",
+    "PackOptions",
+    "PadOptions",
     "RustStreamingDataset",
     "StreamingDataset",
     "StreamingReader",
     "__version__",
     "_rust_streaming_reader",
     "build_index",
+    "concatenate_and_pack",
     "count_rows",
+    "create_padding_mask",
     "create_rust_streaming_dataset",
     "create_streaming_dataset",
     "detect_format",
@@ -55,6 +66,8 @@ __all__ = [
     "list_supported_formats",
     "merge_states",
     "mix",
+    "pack_sequences",
+    "pad_sequences",
     "streaming_dataset_reader",
 ]
 
@@ -99,6 +112,7 @@ def create_streaming_dataset(
     csv: CsvOptions | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
+    pack: PackOptions | None = None,
     transform: Transform | None = None,
 ) -> StreamingDataset:
     """Make a :class:`StreamingDataset`; arguments and errors are those of the class."""
@@ -121,6 +135,7 @@ def create_streaming_dataset(
         csv=csv,
         output=output,
         pad=pad,
+        pack=pack,
         transform=transform,
     )
 

@@ -39,13 +39,13 @@ class Dataset:
 def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool) -> Dataset:
     """Looks at the files and samples their columns."""
 
-def pad_sequences(sequences: object, target_length: int | None, pad_value: int, left: bool, multiple_of: int, output: str) -> object:
+def pad_sequences(sequences: object | None, target_length: int | None, pad_value: int, left: bool, multiple_of: int, output: str) -> object:
     """Rows brought to one length."""
 
-def pack_sequences(sequences: object, max_length: int, pad_token_id: int, eos_token_id: int, label_pad_id: int, output: str) -> dict[str, Any]:
+def pack_sequences(sequences: object | None, max_length: int, pad_token_id: int, eos_token_id: int, label_pad_id: int, output: str) -> dict[str, Any]:
     """Sequences, and an end behind each, in rows of one length."""
 
-def concatenate_and_pack(input_ids: object, labels: object, attention_masks: object, max_length: int, pad_token_id: int, label_pad_id: int, output: str) -> dict[str, Any]:
+def concatenate_and_pack(input_ids: object | None, labels: object | None, attention_masks: object | None, max_length: int, pad_token_id: int, label_pad_id: int, output: str) -> dict[str, Any]:
     """Sequences with labels and masks of their own in rows of one length."""
 
 class Index:
@@ -102,19 +102,48 @@ def build_index(dataset: Dataset, folder: str, num_threads: int, progress: objec
 def load_index(dataset: Dataset, folder: str) -> Index | None:
     """The index of all files if it is kept, else None."""
 
-class Share:
-    """One worker of one rank in a run over an epoch."""
+class Pack:
+    """What is packed, and how."""
 
-    @staticmethod
-    def make(start: int, first: int, last: int, rank: tuple[int, int], worker: tuple[int, int], tail: str) -> Share:
-        """The share of `rank` (rank, world) and `worker` (worker, workers)."""
+    def __init__(self, tokens: bytes, labels: bytes, dtype: str, length: int, concat: bool, too_long: str, pad_token: int, pad_label: int, eos_token: int | None, join_label: int | None) -> None: ...
+
+class Unit:
+    """Rows that are packed by themselves."""
 
     @property
-    def rank_batches(self) -> int:
-        """The number of batches that the rank gives, with all its workers."""
+    def rows(self) -> int:
+        """The number of packed rows."""
 
-    def batch(self, i: int) -> int | None:
-        """The number of this worker's i-th batch, or None behind the last."""
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """
+        Sequences that were cut, that were split, and tokens that were cut off.
+        """
+
+    def tokens(self, begin: int, end: int) -> int:
+        """The number of tokens in some of the packed rows."""
+
+class Lengths:
+    """The lengths of a column's lists in every row."""
+
+def unit_of(pack: Pack, tokens: object, labels: object | None) -> Unit:
+    """A unit of rows that Python has."""
+
+def pack_rows(parts: list[tuple[Unit, int, int]], torch: bool) -> dict[str, Any]:
+    """
+    Packed rows begin to end of each unit, one behind the other, as one batch.
+    """
+
+def load_lengths(dataset: Dataset, index: Index, folder: str, column: bytes) -> Lengths | None:
+    """The lengths of a column's lists if they are kept, else None."""
+
+def measure_lengths(dataset: Dataset, index: Index, folder: str, column: bytes, num_threads: int, read_ahead_bytes: int, progress: object | None) -> Lengths:
+    """Those that are kept, and for other files those read now."""
+
+def count_packed_rows(plan: Plan, index: Index, lengths: Lengths, pack: Pack) -> list[list[int]]:
+    """
+    The packed rows of each unit of each lane of a plan whose batches are units.
+    """
 
 class Pad:
     """How lists become tensors of one length."""
@@ -132,6 +161,31 @@ class Output:
         """
         Lists ("python"), arrays ("numpy", "torch") or record batches ("arrow"); arrays padded as `pad` says.
         """
+
+    @staticmethod
+    def units(pack: Pack, dataset: Dataset) -> Output:
+        """Units to be packed, one of each batch."""
+
+def pad_columns(batch: dict[str, Any], pad: Pad, torch: bool) -> dict[str, Any]:
+    """The batch with the columns padded that `pad` names."""
+
+class Share:
+    """One worker of one rank in a run over an epoch."""
+
+    @staticmethod
+    def make(start: int, first: int, last: int, rank: tuple[int, int], worker: tuple[int, int], tail: str) -> Share:
+        """The share of `rank` (rank, world) and `worker` (worker, workers)."""
+
+    @property
+    def rank_batches(self) -> int:
+        """The number of batches that the rank gives, with all its workers."""
+
+    @property
+    def worker_batches(self) -> int:
+        """The number of batches that this worker gives."""
+
+    def batch(self, i: int) -> int | None:
+        """The number of this worker's i-th batch, or None behind the last."""
 
 class Reader:
     """One pass over a dataset, decoding ahead."""
@@ -156,6 +210,10 @@ class Reader:
 
     def next_count(self) -> int:
         """The next batch's number of rows."""
+
+    @property
+    def mark(self) -> None:
+        """What a state has to know besides the number of batches: nothing."""
 
     def close(self) -> None:
         """Stops and joins the threads."""

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fast_axolotl import _core, _options, _state, _topology
-from fast_axolotl._epochs import EpochDataset, Tail
+from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
 from fast_axolotl._iterator import Run
+from fast_axolotl._packing import PackedBatches, Packing, ShareTurns, Turns
 from fast_axolotl._progress import Progress
 from fast_axolotl._state import State
 from fast_axolotl._topology import Topology
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from fast_axolotl._hf import RowsDataset
     from fast_axolotl._options import Columns, CsvOptions, Schema
-    from fast_axolotl._output import Output, Pad, Transform
+    from fast_axolotl._output import Output, PackOptions, Pad, Transform
     from fast_axolotl._paths import Paths
     from fast_axolotl._topology import Distributed
 
@@ -94,6 +95,7 @@ class StreamingDataset(EpochDataset):
         csv: CsvOptions | None = None,
         output: Output | None = None,
         pad: Pad | None = None,
+        pack: PackOptions | None = None,
         transform: Transform | None = None,
     ) -> None:
         super().__init__(
@@ -110,6 +112,7 @@ class StreamingDataset(EpochDataset):
             csv=csv,
             output=output,
             pad=pad,
+            pack=pack,
             transform=transform,
         )
         self._shuffle = _options.boolean("shuffle", shuffle)
@@ -117,6 +120,7 @@ class StreamingDataset(EpochDataset):
         self._warned = False
         self._opened: tuple[int, _core.Dataset] | None = None
         self._indexed: tuple[int, _core.Index] | None = None
+        self._packs: tuple[int, Packing] | None = None
         self._count: tuple[int, bool] | None = None
         self._open()
 
@@ -146,7 +150,12 @@ class StreamingDataset(EpochDataset):
         return self._indexed[1]
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**super().__getstate__(), "_opened": None, "_indexed": None}
+        state = {
+            **super().__getstate__(),
+            "_opened": None,
+            "_indexed": None,
+            "_packs": None,
+        }
         if not _topology.is_spawning():
             state["_count"] = None
         return state
@@ -162,21 +171,39 @@ class StreamingDataset(EpochDataset):
     def _make_fingerprint(self) -> str:
         return _state.fingerprint(self._options.files)
 
-    def _epoch_batches(self, lanes: int) -> int:  # noqa: ARG002  (any number of lanes)
+    def _epoch_batches(self, lanes: int) -> int:
+        if self._pack is not None:
+            run = Run(Topology(), 0, 0)
+            packing = self._packing(self._pack)
+            return packing.schedule(self._plan(run, lanes), lanes).batches
         return -(-self._index().rows // self.batch_size)
 
-    def _plan(self, run: Run, state: State) -> _core.Plan:
+    def _pack_order(self) -> str:
+        return "" if self._pack is None else self._pack.order()
+
+    @property
+    def _pack(self) -> PackOptions | None:
+        return self._options.handover.pack
+
+    def _packing(self, pack: PackOptions) -> Packing:
+        if self._packs is None or self._packs[0] != os.getpid():
+            packing = Packing(pack, self.batch_size, self._open(), self._index())
+            self._packs = (os.getpid(), packing)
+        return self._packs[1]
+
+    def _plan(self, run: Run, lanes: int) -> _core.Plan:
+        kept = self._passes.kept
         return _core.Plan.make(
             self._index(),
             self._shuffle,
             self._seed,
             run.epoch,
-            self.batch_size,
-            state.lanes,
-            max(state.window, 1),
+            self.batch_size if self._pack is None else self._pack.pack_window,
+            lanes,
+            max(kept[1] if kept else self._default_window(), 1),
         )
 
-    def _start(self, run: Run) -> tuple[_core.Reader, int | None]:
+    def _start(self, run: Run) -> tuple[BatchSource, int | None]:
         topology = run.topology
         # The fingerprint is taken now, before the first batch: a file that changes while
         # it is read must not lend its new one to a state of the old rows.
@@ -187,21 +214,76 @@ class StreamingDataset(EpochDataset):
             and state.lanes == 1
             and run.start == run.given == 0
         )
+        # How many batches the run gives, as far as that is known now.
+        limit = self._last if plain else None
+        source: BatchSource
+        if self._pack is not None:
+            source, limit = self._start_packed(self._pack, run, state, plain=plain)
+        elif plain:
+            source = self._options.plain_reader(self._open())
+        else:
+            self._warn_from_start(state)
+            plan = self._plan(run, state.lanes)
+            share = self._share(run, plan.batches)
+            limit = share.worker_batches
+            source = _core.Reader.planned(
+                self._open(),
+                self._index(),
+                plan,
+                share,
+                run.given,
+                self._options.threads(topology.workers),
+                self._options.read_ahead_bytes,
+                self._options.handover.core(self._open()),
+            )
+        left = None if limit is None else max(limit - run.given, 0)
+        return self._options.handover.run(source, self._maps, left), limit
+
+    def _start_packed(
+        self, pack: PackOptions, run: Run, state: State, *, plain: bool
+    ) -> tuple[PackedBatches, int | None]:
+        """Return the packed batches of a run, and their number if it is known."""
+        options, topology = self._options, run.topology
         if plain:
-            return self._options.plain_reader(self._open()), self._last
+            return options.plain_packed(pack, self._open()), self._last
+        packing = self._packing(pack)
+        single = topology.alone and state.lanes == 1
+        if not single and (topology.world > 1 or self._cut()):
+            packing.require_lengths(options.handover.transform)
         self._warn_from_start(state)
-        plan = self._plan(run, state)
-        reader = _core.Reader.planned(
+        plan = self._plan(run, state.lanes)
+        reader = _core.Reader.lanes(
             self._open(),
             self._index(),
             plan,
-            self._share(run, plan.batches),
-            run.given,
-            self._options.threads(topology.workers),
-            self._options.read_ahead_bytes,
-            self._options.handover.core(self._open()),
+            -(-state.lanes // topology.workers),
+            options.threads(topology.workers),
+            options.read_ahead_bytes,
+            options.handover.core(self._open()),
         )
-        return reader, None
+        cursors = dict(enumerate(state.cursors))
+        turns: Turns | ShareTurns
+        limit = None
+        if single or packing.lengths is None or options.handover.transform is not None:
+            if run.start > sum(cursor.number for cursor in state.cursors):
+                packing.require_lengths(options.handover.transform)
+            lanes = range(topology.worker, state.lanes, topology.workers)
+            cursors = {lane: cursors[lane] for lane in lanes}
+            turns = Turns(lanes)
+            if self._last is not None:
+                limit = max(self._last - run.start, 0)
+        else:
+            left = packing.schedule(plan, state.lanes, state.cursors)
+            began = sum(cursor.number for cursor in state.cursors)
+            share = self._share(run, began + left.batches)
+            limit = share.worker_batches
+            epoch = packing.schedule(plan, state.lanes)
+            turns = ShareTurns(left, began, epoch, share, run.given)
+        return options.packed(pack, reader, plan, turns, cursors), limit
+
+    def _cut(self) -> bool:
+        """Whether only a part of each epoch's batches counts."""
+        return self._first > 0 or self._last is not None
 
     def _default_lanes(self, topology: Topology) -> int:
         own = topology.world * topology.workers
@@ -315,16 +397,25 @@ class StreamingDataset(EpochDataset):
         They are where the files' footers tell the number of rows, for small files, and as
         soon as the files are indexed, which shuffling, ranks and workers do.
         """
-        return self._counted()[1]
+        return self._pack is None and self._counted()[1]
 
     def __len__(self) -> int:
         """Return the number of batches that this rank gives, over all its workers.
 
-        It is an estimate unless :attr:`len_is_exact`.
+        It is an estimate unless :attr:`len_is_exact`. Packed batches are counted for the
+        lanes of a single worker a rank, or for ``num_lanes``.
+
+        Raises:
+            TypeError: Rows are packed, and the lengths of the sequences are not indexed.
         """
-        batches = -(-self.num_rows // self.batch_size)
         rank, world = self._rank_and_world()
         run = Run(Topology(rank, world), 0, self._first)
+        if self._pack is not None:
+            kept = self._passes.kept
+            lanes = kept[0] if kept else self._default_lanes(run.topology)
+            batches = self._epoch_batches(lanes)
+        else:
+            batches = -(-self.num_rows // self.batch_size)
         return self._share(run, batches).rank_batches
 
     @property

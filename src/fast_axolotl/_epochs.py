@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from fast_axolotl import _core, _options, _state, _topology
 from fast_axolotl._iterator import DatasetIterator, Position, RowIterator, Run
+from fast_axolotl._packing import Cursor
 from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
 from fast_axolotl._topology import PassCounter, Topology
@@ -40,6 +41,10 @@ class BatchSource(Protocol):
 
     def next_batch(self) -> Batch: ...
     def close(self) -> None: ...
+    @property
+    def mark(self) -> Any:  # noqa: ANN401  (see Position.own)
+        """What a state has to know besides the number of batches given, or None."""
+
     @property
     def rows_read(self) -> int: ...
     @property
@@ -79,6 +84,8 @@ class EpochDataset(ABC):
         self._passes = PassCounter()
         # What a worker goes on from, which none of the others does.
         self._worker_loaded: Run | None = None
+        # Of a loaded state: how far each lane was, and which count of passes it is for.
+        self._cursors: tuple[int, tuple[Cursor, ...]] = (0, ())
         # How far the latest pass of this process got. Not its iterator, which holds this
         # dataset: dropping that one must stop its threads at once.
         self._current: Position | None = None
@@ -198,7 +205,28 @@ class EpochDataset(ABC):
         start = self._first
         if number == 0:
             start = max(start, self._passes.first_batch)
-        return Run(topology, epoch, start)
+        return Run(topology, epoch, start, cursors=self._first_cursors(number, start))
+
+    def _first_cursors(self, number: int, start: int) -> tuple[Cursor, ...]:
+        """How far the lanes are when a pass begins; empty where they all begin."""
+        if number > 0 or not self._pack_order() or start == self._first:
+            return ()
+        generation, cursors = self._cursors
+        if generation != self._passes.generation:
+            raise RuntimeError(
+                "a state was loaded in the process that started this worker, and where "
+                "its packed rows are is known only there: make a new DataLoader"
+            )
+        return cursors
+
+    def _go_on(self, run: Run, start: int) -> None:
+        """Let the next pass, and those after it, go on from a run, at batch ``start``."""
+        self._passes.set(run.epoch, start)
+        self._cursors = (self._passes.generation, run.cursors)
+
+    def _pack_order(self) -> str:
+        """What decides how rows are packed; empty where they are not."""
+        return ""
 
     def _share(self, run: Run, batches: int) -> _core.Share:
         topology = run.topology
@@ -251,7 +279,9 @@ class EpochDataset(ABC):
         return other
 
     def map(self, fn: Callable[[Any], Any]) -> Self:
-        """Return a dataset whose batches are ``fn(batch)``, made when they are given.
+        """Return a dataset whose batches are ``fn(batch)``.
+
+        They are made a few batches ahead, on a thread, in the order of the batches.
 
         Args:
             fn: Takes a batch, and returns what is given instead of it. To be used with
@@ -298,25 +328,29 @@ class EpochDataset(ABC):
     def _state(self, run: Run) -> State:
         """The state at the start of a run."""
         kept = self._passes.kept
+        lanes = kept[0] if kept else self._default_lanes(run.topology)
+        pack = self._pack_order()
         return State(
             fingerprint=self._identify(),
             epoch=run.epoch,
             batch=run.start,
-            lanes=kept[0] if kept else self._default_lanes(run.topology),
+            lanes=lanes,
             batch_size=self.batch_size,
             shuffle=self._shuffle,
             seed=self._seed,
             window=kept[1] if kept else self._default_window(),
+            pack=pack,
+            cursors=(run.cursors or (Cursor(),) * lanes) if pack else (),
         )
 
     def _next_epoch(self, state: State) -> State:
-        return replace(state, epoch=state.epoch + 1, batch=self._first)
+        return state.next_epoch(self._first)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as of the batches given so far: a small dict of plain values.
 
-        It can be kept as JSON, and loaded under any number of ranks and workers. After
-        the last batch of an epoch it is the start of the next one.
+        It can be kept as JSON, and loaded under any number of ranks and workers. Once
+        an epoch has ended it is the start of the next one.
 
         Raises:
             RuntimeError: DataLoader workers read the data, so this process does not know
@@ -368,7 +402,7 @@ class EpochDataset(ABC):
             self._worker_loaded = run
         else:
             # The state of a lone worker counts what it gave apart from its start.
-            self._passes.set(run.epoch, run.start + topology.world * run.given)
+            self._go_on(run, run.start + topology.world * run.given)
             self._current = None
 
     def _resumed(self, topology: Topology, state: Mapping[str, Any]) -> Run:
@@ -390,6 +424,7 @@ class EpochDataset(ABC):
             ("batch_size", self.batch_size, found.batch_size),
             ("shuffle", self._shuffle, found.shuffle),
             ("seed", self._seed, found.seed),
+            ("pack", self._pack_order(), found.pack),
         ):
             if mine_value != its_value:
                 raise ValueError(
@@ -400,7 +435,12 @@ class EpochDataset(ABC):
             raise ValueError("the state's 'window' is 0, but the order is shuffled")
         # Lanes and window are those of the first start from now on.
         self._passes.keep(found.lanes, found.window)
-        return Run(topology, found.epoch, max(found.batch, self._first), given)
+        cursors = found.cursors
+        if "own" in state:
+            own = _state.parse_worker(state).own
+            cursors = _state.advanced(cursors, own or ())
+        start = max(found.batch, self._first)
+        return Run(topology, found.epoch, start, given, cursors)
 
 
 Made = TypeVar("Made", bound=EpochDataset)

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from fast_axolotl import _state, _topology
-from fast_axolotl._reader import Batch, StreamingReader
+from fast_axolotl._reader import StreamingReader
 
 if TYPE_CHECKING:
     from typing import Self
 
     from fast_axolotl._epochs import EpochDataset
+    from fast_axolotl._packing import Cursor
     from fast_axolotl._topology import Topology
 
 
@@ -26,6 +27,8 @@ class Run:
     # Where the run begins, counted over all ranks, and what this worker gave of it.
     start: int
     given: int = 0
+    # Where rows are packed, how far each lane was when the run began.
+    cursors: tuple[Cursor, ...] = ()
 
 
 @dataclass(slots=True)
@@ -35,6 +38,8 @@ class Position:
     run: Run
     given: int
     finished: bool = False
+    # Lanes that the run reads and how far they are, where only reading tells.
+    own: Mapping[int, Cursor] | None = None
 
     def state_dict(self, owner: EpochDataset) -> dict[str, Any]:
         """Return the state as of the batches given so far."""
@@ -50,9 +55,14 @@ class Position:
                 topology.world,
                 topology.worker,
                 topology.workers,
+                None if self.own is None else tuple(self.own.items()),
             ).to_dict()
         if self.finished:
             return owner._next_epoch(base).to_dict()  # noqa: SLF001
+        if self.own is not None:
+            cursors = _state.advanced(base.cursors, self.own.items())
+            batch = sum(cursor.number for cursor in cursors)
+            return replace(base, batch=batch, cursors=cursors).to_dict()
         batch = self.run.start + topology.world * self.given
         return replace(base, batch=batch).to_dict()
 
@@ -68,7 +78,6 @@ class DatasetIterator(StreamingReader):
         self._owner = owner
         self.position = Position(run, run.given)
         self._counted = True
-        self._maps: tuple[Callable[[Batch], Any], ...] = owner._maps  # noqa: SLF001
 
     def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
         if self._reader is None:
@@ -78,7 +87,8 @@ class DatasetIterator(StreamingReader):
                 self._counted = True
                 self._owner._passes.start()  # noqa: SLF001
             self._reader, self._limit = self._owner._start(self.position.run)  # noqa: SLF001
-        if self.position.given == self._limit:
+            self.position.own = self._reader.mark
+        if self._limit is not None and self.position.given >= self._limit:
             self.position.finished = True
             self.close()
             raise StopIteration
@@ -88,8 +98,7 @@ class DatasetIterator(StreamingReader):
             self.position.finished = not self._closed
             raise
         self.position.given += 1
-        for fn in self._maps:
-            batch = fn(batch)
+        self.position.own = self._reader.mark
         return batch
 
     def state_dict(self) -> dict[str, Any]:
@@ -121,7 +130,7 @@ class DatasetIterator(StreamingReader):
         else:
             # It counts as a pass once it gives something: torchdata's loader makes an
             # iterator of a finished state, and then, without asking it, the next one.
-            passes.set(run.epoch, run.start)
+            owner._go_on(run, run.start)  # noqa: SLF001
             self._counted = False
             owner._current = self.position  # noqa: SLF001
 

@@ -7,8 +7,9 @@ import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from fast_axolotl import _core
+from fast_axolotl._ahead import Ahead, call
 from fast_axolotl._dataset import StreamingDataset
-from fast_axolotl._epochs import EpochDataset, Tail
+from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,11 @@ class MixedDataset(EpochDataset):
         if stop not in {"first", "all"}:
             raise ValueError(f'stop must be "first" or "all", not {stop!r}')
         for source in sources:
+            if source._pack is not None:  # noqa: SLF001
+                raise ValueError(
+                    "mix() mixes batches of rows: packed ones follow from the rows of "
+                    "one dataset"
+                )
             if source._first or source._last is not None:  # noqa: SLF001
                 raise ValueError(
                     "take() and skip() come after mix(): a part of a dataset cannot be "
@@ -129,9 +135,16 @@ class MixedDataset(EpochDataset):
         mix = _core.Mix(self._quotas, self._seed)
         return mix.batches(self._lane_batches(lanes), self._stop == "all")
 
-    def _start(self, run: Run) -> tuple[_MixReader, int | None]:
+    def _start(self, run: Run) -> tuple[BatchSource, int | None]:
         state = self._state(run)
-        return _MixReader(self, run, state), None
+        reader = _MixReader(self, run, state)
+        # Functions of the sources count, too.
+        if not self._maps and not any(
+            source._maps or source._options.handover.transform  # noqa: SLF001
+            for source in self._sources
+        ):
+            return reader, reader.batches
+        return Ahead(reader, self._maps, None), reader.batches
 
     def __len__(self) -> int:
         """Return the number of batches that this rank gives, over all its workers.
@@ -170,6 +183,7 @@ class _MixReader:
         self._mix = _core.Mix(owner._quotas, owner._seed)  # noqa: SLF001
         batches = self._mix.batches(self._lane_batches, owner._stop == "all")  # noqa: SLF001
         self._share = owner._share(run, batches)  # noqa: SLF001
+        self.batches = self._share.worker_batches
         self._given = run.given
         self._readers: dict[tuple[int, int], _core.Reader] = {}
         # Of readers that were closed.
@@ -188,8 +202,9 @@ class _MixReader:
         reader = self._reader(source, cycle)
         batch: Any = reader.batch_at(lane, number)
         self._given += 1
-        for fn in self._owner._sources[source]._maps:  # noqa: SLF001
-            batch = fn(batch)
+        dataset = self._owner._sources[source]  # noqa: SLF001
+        for fn in (*dataset._options.handover.functions(), *dataset._maps):  # noqa: SLF001
+            batch = call(fn, batch)
         return self._united(batch) if isinstance(batch, dict) else batch
 
     def _united(self, batch: Batch) -> Batch:
@@ -234,6 +249,9 @@ class _MixReader:
                 self._rows_before += old.rows_read
                 self._bytes_before += old.bytes_read
         return reader
+
+    # Nothing but the number of batches matters to a state.
+    mark = None
 
     def close(self) -> None:
         self._closed = True

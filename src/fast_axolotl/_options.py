@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from fast_axolotl import _core, _output, _paths
-from fast_axolotl._output import Handover, Output, Pad, Transform
+from fast_axolotl._output import Handover, Output, PackOptions, Pad, Transform
+from fast_axolotl._packing import Cursor, PackedBatches, ShareTurns, Turns, UnitReader
 
 # No Sequence, because a str is one.
 Columns: TypeAlias = "list[str] | tuple[str, ...]"
@@ -91,14 +92,33 @@ class Options:
         return max(1, min(cpus // workers, _MAX_THREADS))
 
     def plain_reader(self, dataset: _core.Dataset) -> _core.Reader:
-        """Start a pass over all rows, in the order of the files."""
+        """Start a pass over all rows, in the order of the files, or over their units."""
+        pack = self.handover.pack
         return _core.Reader.plain(
             dataset,
-            self.batch_size,
+            self.batch_size if pack is None else pack.pack_window,
             self.threads(1),
             self.read_ahead_bytes,
             self.handover.core(dataset),
         )
+
+    def plain_packed(self, pack: PackOptions, dataset: _core.Dataset) -> PackedBatches:
+        """Start a pass over the packed rows of all files, in their order."""
+        reader = self.plain_reader(dataset)
+        return self.packed(pack, reader, None, Turns([0]), {0: Cursor()})
+
+    def packed(
+        self,
+        pack: PackOptions,
+        reader: _core.Reader,
+        plan: _core.Plan | None,
+        turns: Turns | ShareTurns,
+        cursors: Mapping[int, Cursor],
+    ) -> PackedBatches:
+        """Return the packed batches of units that are read."""
+        units = UnitReader(reader, plan, pack, self.handover.transform)
+        torch = self.handover.output == "torch"
+        return PackedBatches(units, turns, cursors, self.batch_size, torch=torch)
 
 
 _HAS_AFFINITY: Final = hasattr(os, "sched_getaffinity")
@@ -116,6 +136,7 @@ def check(
     csv: CsvOptions | None,
     output: Output | None = None,
     pad: Pad | None = None,
+    pack: PackOptions | None = None,
     transform: Transform | None = None,
 ) -> Options:
     """Check the arguments and find the files.
@@ -137,7 +158,7 @@ def check(
         schema=_schema_types(schema),
         format=_format_name(format),
         csv=csv or CsvOptions(),
-        handover=_output.check(output, pad, transform),
+        handover=_output.check(output, pad, pack, transform),
         files=_paths.resolve(path),
     )
 

@@ -6,9 +6,13 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from fast_axolotl import _core
+from fast_axolotl._ahead import Ahead
+
+if TYPE_CHECKING:
+    from fast_axolotl._epochs import BatchSource
 
 Output = Literal["python", "numpy", "torch", "arrow"]
 Side = Literal["left", "right"]
@@ -57,6 +61,17 @@ class PadOptions:
     dtype: DType | Mapping[str, DType] | None = None
 
     def __post_init__(self) -> None:
+        self._check_values()
+        _positive("max_length", self.max_length)
+        _positive("pad_to_multiple_of", self.pad_to_multiple_of)
+        _choice("padding", self.padding, ("longest", "max_length"))
+        _choice("padding_side", self.padding_side, ("left", "right"))
+        _choice("truncation_side", self.truncation_side, ("left", "right"))
+        if self.padding == "max_length" and self.max_length is None:
+            raise ValueError('padding="max_length" needs max_length')
+        self._check_dtype()
+
+    def _check_values(self) -> None:
         if not isinstance(self.values, Mapping):
             raise TypeError(
                 "pad must map column names to the values of their padding, not "
@@ -73,13 +88,8 @@ class PadOptions:
                 raise ValueError(f"the padding of column {name!r} does not fit in int64")
         if not self.values:
             raise ValueError("pad names no column")
-        _positive("max_length", self.max_length)
-        _positive("pad_to_multiple_of", self.pad_to_multiple_of)
-        _choice("padding", self.padding, ("longest", "max_length"))
-        _choice("padding_side", self.padding_side, ("left", "right"))
-        _choice("truncation_side", self.truncation_side, ("left", "right"))
-        if self.padding == "max_length" and self.max_length is None:
-            raise ValueError('padding="max_length" needs max_length')
+
+    def _check_dtype(self) -> None:
         dtypes = self.dtype.items() if isinstance(self.dtype, Mapping) else ()
         for name, dtype in dtypes:
             if name not in self.values and name != "attention_mask":
@@ -112,11 +122,105 @@ class PadOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class PackOptions:
+    """How sequences fill rows of a fixed length.
+
+    Batches are dicts of ``input_ids``, ``labels``, ``position_ids`` (0, 1, 2, ... in each
+    sequence) and ``sequence_ids`` (1, 2, ... in each row, 0 in its padding), all of the
+    shape ``(rows, length)``; of ``cu_seqlens``, int32, where sequences begin in the rows
+    laid end to end and where the last one ends; and of ``max_seqlen``, an int. The
+    latter two are arguments of flash-attention's ``varlen`` functions; transformers
+    finds the same in ``position_ids``. The padding of a row counts as a sequence.
+
+    ``pack_window`` consecutive rows are packed by themselves, so that a run can go on
+    from any batch: the packed rows of a window depend on its own rows only.
+
+    Attributes:
+        length: Tokens in a packed row.
+        strategy: ``"best_fit"`` puts each sequence whole into the fullest row that has
+            room for it, longest first; ``"concat"`` lays them end to end, and the border
+            of a row cuts a sequence in two.
+        pack_window: Rows of the data that are packed by themselves.
+        too_long: What becomes of a sequence longer than ``length``: ``"split"`` makes
+            several of it, ``"cut"`` leaves its end out, ``"error"`` raises an
+            ``OSError`` that names the row. ``stats()`` counts the first two.
+        pad_token_id: The token at the end of a row that is not full.
+        label_pad_id: Its label.
+        eos_token_id: A token to put behind each sequence, with itself as label.
+        join_label: The label of each sequence's first token, which no token before it in
+            its sequence predicts; ``None`` keeps the token's own.
+        tokens: The column of the tokens.
+        labels: The column of the labels; without one the tokens are the labels.
+        dtype: The tensors' dtype, ``"int64"`` or ``"int32"``.
+
+    Raises:
+        ValueError: An argument of a wrong value.
+        TypeError: An argument of a wrong type.
+    """
+
+    length: int
+    strategy: Literal["best_fit", "concat"] = "best_fit"
+    pack_window: int = 1024
+    too_long: Literal["split", "cut", "error"] = "split"
+    pad_token_id: int = 0
+    label_pad_id: int = -100
+    eos_token_id: int | None = None
+    join_label: int | None = -100
+    tokens: str = "input_ids"
+    labels: str = "labels"
+    dtype: Literal["int64", "int32"] = "int64"
+
+    def __post_init__(self) -> None:
+        for name in ("length", "pack_window"):
+            value = getattr(self, name)
+            if value is None:
+                raise TypeError(f"{name} must be an int, not NoneType")
+            _positive(name, value)
+        _choice("strategy", self.strategy, ("best_fit", "concat"))
+        _choice("too_long", self.too_long, ("split", "cut", "error"))
+        _choice("dtype", self.dtype, ("int64", "int32"))
+        for name in ("tokens", "labels"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} must be a str, not {getattr(self, name)!r}")
+        half = 1 << (63 if self.dtype == "int64" else 31)
+        for name in ("pad_token_id", "label_pad_id", "eos_token_id", "join_label"):
+            value = getattr(self, name)
+            if value is None and name in ("eos_token_id", "join_label"):
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+            if not -half <= value < half:
+                raise ValueError(f"{name} does not fit in {self.dtype}: {value}")
+
+    def core(self) -> _core.Pack:
+        """Return the options as the core takes them."""
+        return _core.Pack(
+            self.tokens.encode("utf-8", "surrogatepass"),
+            self.labels.encode("utf-8", "surrogatepass"),
+            self.dtype,
+            self.length,
+            self.strategy == "concat",
+            self.too_long,
+            self.pad_token_id,
+            self.label_pad_id,
+            self.eos_token_id,
+            self.join_label,
+        )
+
+    def order(self) -> str:
+        """Return all that decides which tokens stand in which batch."""
+        parts = (self.length, self.strategy, self.pack_window, self.too_long)
+        names = (self.eos_token_id is not None, self.tokens, self.labels)
+        return "/".join(map(str, (*parts, *names)))
+
+
+@dataclass(frozen=True, slots=True)
 class Handover:
     """What becomes of decoded rows until the caller has them; plain values only."""
 
     output: Output = "python"
     pad: PadOptions | None = None
+    pack: PackOptions | None = None
     transform: Transform | None = field(default=None, compare=False)
 
     def core(self, dataset: _core.Dataset) -> _core.Output:
@@ -125,14 +229,58 @@ class Handover:
         Raises:
             ValueError: ``pad`` names columns that are not there or hold no numbers.
         """
-        if self.transform is not None and self.pad is not None:
-            # What is padded is what the function returns.
+        if self.transform is not None and (self.pad is not None or self.pack is not None):
+            # What is padded or packed is what the function returns.
             return _core.Output.make("python", None, dataset)
+        if self.pack is not None:
+            return _core.Output.units(self.pack.core(), dataset)
         pad = None if self.pad is None else self.pad.core()
         return _core.Output.make(self.output, pad, dataset)
 
+    def functions(self) -> tuple[Transform, ...]:
+        """Return what is called on batches that were read, where nothing is packed."""
+        if self.transform is None or self.pack is not None:
+            return ()
+        if self.pad is None:
+            return (self.transform,)
+        return self.transform, Padder(self.pad, self.output == "torch")
 
-def check(output: object, pad: object, transform: object) -> Handover:
+    def run(
+        self,
+        source: BatchSource,
+        maps: tuple[Transform, ...] = (),
+        limit: int | None = None,
+    ) -> BatchSource:
+        """Return the source with all Python functions called ahead, if there are any.
+
+        Args:
+            source: What gives the batches, packed ones where there is ``pack``.
+            maps: What to call on batches after all else.
+            limit: How many batches will be asked for, ``None`` for all.
+        """
+        functions = (*self.functions(), *maps)
+        if functions or self.pack is not None:
+            return Ahead(source, functions, limit)
+        return source
+
+
+class Padder:
+    """Pads what a transform made of a batch."""
+
+    def __init__(self, pad: PadOptions, torch: bool) -> None:
+        self._pad = pad.core()
+        self._torch = torch
+
+    def __call__(self, batch: object) -> dict[str, Any]:
+        if not isinstance(batch, Mapping):
+            raise TypeError(
+                "transform must return a mapping of columns, which are padded, not "
+                f"{type(batch).__name__}"
+            )
+        return _core.pad_columns(dict(batch), self._pad, self._torch)
+
+
+def check(output: object, pad: object, pack: object, transform: object) -> Handover:
     """Check the arguments.
 
     Raises:
@@ -141,18 +289,24 @@ def check(output: object, pad: object, transform: object) -> Handover:
         ImportError: What ``output`` names is not installed.
     """
     padding = pad if isinstance(pad, PadOptions) or pad is None else PadOptions(pad)  # type: ignore[arg-type]
+    if pack is not None and not isinstance(pack, PackOptions):
+        raise TypeError(f"pack must be a PackOptions or None, not {type(pack).__name__}")
+    if pack is not None and padding is not None:
+        raise ValueError("pad and pack exclude each other: packed rows are of one length")
+    tensors = padding is not None or pack is not None
     if output is None:
-        output = "python" if padding is None else _array_library()
+        output = _array_library() if tensors else "python"
     kind = check_output(output)
-    if padding is not None and kind not in ("numpy", "torch"):
+    if tensors and kind not in ("numpy", "torch"):
         raise ValueError(
-            f'pad makes tensors: output must be "torch" or "numpy", not {kind!r}'
+            f"{'pad' if pack is None else 'pack'} makes tensors: output must be "
+            f'"torch" or "numpy", not {kind!r}'
         )
     if transform is not None and not callable(transform):
         raise TypeError(
             f"transform must be a function or None, not {type(transform).__name__}"
         )
-    return Handover(kind, padding, transform)
+    return Handover(kind, padding, pack, transform)
 
 
 def check_output(output: object) -> Output:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 
@@ -20,12 +21,12 @@ class Ragged(list[Any]):
     __slots__ = ("_nulls", "offsets", "values")
 
     def __init__(self, values: Any, offsets: list[int], nulls: list[int]) -> None:  # noqa: ANN401
-        # A slice of a torch tensor takes ten times as long as one of the parts of a split.
+        # A slice of a torch tensor takes ten times as long as a part of a split.
         if hasattr(values, "split"):
-            lengths = [b - a for a, b in zip(offsets, offsets[1:], strict=False)]
+            lengths = [b - a for a, b in pairwise(offsets)]
             rows = list(values.split(lengths)) if lengths else []
         else:
-            rows = [values[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+            rows = [values[a:b] for a, b in pairwise(offsets)]
         for row in nulls:
             rows[row] = None
         super().__init__(rows)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._options import Columns, CsvOptions, Schema
-    from fast_axolotl._output import Output, Pad, Transform
+    from fast_axolotl._output import Output, PackOptions, Pad, Transform
     from fast_axolotl._paths import Paths
 
 # A batch: column name to the list of its values, all of the same length.
@@ -150,6 +150,7 @@ def streaming_dataset_reader(
     csv: CsvOptions | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
+    pack: PackOptions | None = None,
     transform: Transform | None = None,
 ) -> StreamingReader:
     """Stream the rows of data files in batches.
@@ -164,9 +165,18 @@ def streaming_dataset_reader(
             do not fix.
         format: The format of all files, where their names do not tell.
         csv: How CSV files are written.
+        output: What a batch is: ``"python"``, a dict of lists (the default); ``"numpy"``
+            or ``"torch"``, a dict of arrays where a column holds numbers; ``"arrow"``, a
+            ``pyarrow.RecordBatch``.
+        pad: Column name to the value of its padding, or a :class:`PadOptions`: lists
+            become tensors of the shape ``(rows, length)``.
+        pack: Lists of tokens fill rows of a fixed length; ``batch_size`` counts those.
+        transform: A function that is called with each batch, ahead of the caller, on a
+            thread; what it returns is given instead. With ``pad`` or ``pack`` it gets a
+            dict of lists, and what it returns is padded or packed.
 
     Returns:
-        An iterator of ``dict[str, list]``.
+        An iterator of batches.
 
     Raises:
         FileNotFoundError: No file, or the pattern matches none.
@@ -186,10 +196,16 @@ def streaming_dataset_reader(
         csv=csv,
         output=output,
         pad=pad,
+        pack=pack,
         transform=transform,
     )
     dataset = options.open()
-    return StreamingReader(options.files, dataset, options.plain_reader(dataset))
+    source: BatchSource = (
+        options.plain_reader(dataset)
+        if pack is None
+        else options.plain_packed(pack, dataset)
+    )
+    return StreamingReader(options.files, dataset, options.handover.run(source))
 
 
 def _rust_streaming_reader(

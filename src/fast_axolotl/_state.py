@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from fast_axolotl._packing import Cursor
+
 VERSION: Final = 1
 _HASHED_BYTES: Final = 16 << 10
 # What the core counts with: nothing beyond it is anybody's position.
@@ -35,6 +37,10 @@ class State:
         shuffle: Whether the order is shuffled.
         seed: The seed of the shuffle.
         window: Rows that are shuffled among themselves; 0 where nothing is.
+        pack: What decides how rows are packed; empty where they are not.
+        cursors: Where rows are packed, how far each lane was at some batch up to
+            ``batch``: its batches, the unit, and the packed rows given of it. What came
+            after that follows from the lengths of all sequences.
     """
 
     fingerprint: str
@@ -45,9 +51,25 @@ class State:
     shuffle: bool
     seed: int
     window: int
+    pack: str = ""
+    cursors: tuple[Cursor, ...] = ()
+
+    def next_epoch(self, batch: int = 0) -> State:
+        """Return the state in front of the epoch after this one."""
+        return replace(
+            self,
+            epoch=self.epoch + 1,
+            batch=batch,
+            cursors=tuple(Cursor() for _ in self.cursors),
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        return {"version": VERSION, **asdict(self)}
+        state = {"version": VERSION, **asdict(self)}
+        if self.pack:
+            state["cursors"] = [list(cursor) for cursor in self.cursors]
+        else:
+            del state["pack"], state["cursors"]
+        return state
 
 
 def parse(state: object) -> State:
@@ -74,7 +96,32 @@ def parse(state: object) -> State:
                 f"the state's {name!r} is {value!r}, expected {kind.__name__}"
             )
         values[name] = value
+    values["pack"] = state.get("pack", "")
+    if type(values["pack"]) is not str:
+        raise ValueError(f"the state's 'pack' is {values['pack']!r}, expected str")
+    if values["pack"]:
+        values["cursors"] = _cursors(state.get("cursors"), values["lanes"])
+        if values["batch"] < sum(cursor.number for cursor in values["cursors"]):
+            raise ValueError("the state's 'cursors' are behind its 'batch'")
     return State(**values)
+
+
+def _cursors(value: object, lanes: int) -> tuple[Cursor, ...]:
+    if not isinstance(value, (list, tuple)) or len(value) != lanes:
+        raise ValueError(
+            f"the state's 'cursors' are {value!r}, expected one for each of {lanes} lanes"
+        )
+    return tuple(_cursor(cursor) for cursor in value)
+
+
+def _cursor(value: object) -> Cursor:
+    if (
+        not isinstance(value, (list, tuple))
+        or len(value) != len(Cursor._fields)
+        or not all(type(n) is int and 0 <= n < 1 << 62 for n in value)
+    ):
+        raise ValueError(f"the state has the cursor {value!r}, expected three int")
+    return Cursor(*value)
 
 
 def _integer(state: Mapping[str, Any], name: str, least: int, most: int) -> int:
@@ -99,11 +146,15 @@ class WorkerState:
     world: int
     worker: int
     workers: int
+    # How far its own lanes are, where only reading tells.
+    own: tuple[tuple[int, Cursor], ...] | None = None
 
     def to_dict(self) -> dict[str, Any]:
+        own = self.own
         return {
             **self.start.to_dict(),
             **{name: getattr(self, name) for name in _WORKER_FIELDS},
+            **({} if own is None else {"own": [[lane, *c] for lane, c in own]}),
         }
 
 
@@ -129,7 +180,56 @@ def parse_worker(state: Mapping[str, Any]) -> WorkerState:
         world,
         _integer(state, "worker", 0, workers - 1),
         workers,
+        _own(state),
     )
+
+
+def _own(state: Mapping[str, Any]) -> tuple[tuple[int, Cursor], ...] | None:
+    value = state.get("own")
+    if value is None:
+        return None
+    lanes = _integer(state, "lanes", *_BOUNDS["lanes"])
+    if not isinstance(value, (list, tuple)) or not all(
+        isinstance(part, (list, tuple))
+        and len(part) == 1 + len(Cursor._fields)
+        and type(part[0]) is int
+        and 0 <= part[0] < lanes
+        for part in value
+    ):
+        raise ValueError(f"the state's 'own' is {value!r}, expected lanes and cursors")
+    return tuple((part[0], _cursor(part[1:])) for part in value)
+
+
+def advanced(
+    cursors: tuple[Cursor, ...], own: Iterable[tuple[int, Cursor]]
+) -> tuple[Cursor, ...]:
+    """Return the cursors of all lanes with those of some lanes further on."""
+    lanes = list(cursors)
+    for lane, cursor in own:
+        lanes[lane] = cursor
+    return tuple(lanes)
+
+
+def _merge_lanes(parts: list[WorkerState], steps: int) -> State:
+    """One state of workers that each packed lanes of their own."""
+    start = parts[0].start
+    if any(part.start != start or part.own is None for part in parts):
+        raise ValueError(
+            "the states of the workers do not belong together: save all workers after "
+            "the same step"
+        )
+    if steps:
+        raise ValueError(
+            "this state was saved between two snapshots, and which lanes gave the "
+            "batches since then is not known: use snapshot_every_n_steps=1, or index "
+            "the lengths"
+        )
+    if all(part.finished for part in parts):
+        return start.next_epoch()
+    cursors = start.cursors
+    for part in parts:
+        cursors = advanced(cursors, part.own or ())
+    return replace(start, batch=sum(cursor.number for cursor in cursors), cursors=cursors)
 
 
 def fingerprint(files: Iterable[str]) -> str:
@@ -221,10 +321,7 @@ def _loader_state(state: Mapping[str, Any]) -> list[State]:
     steps = state.get("_steps_since_snapshot", 0)
     merged = _merge_workers(workers, steps)
     if state.get("_iterator_finished") is True:
-        merged = [
-            replace(workers[0].start, epoch=workers[0].start.epoch + 1, batch=0)
-            for _ in merged
-        ]
+        merged = [workers[0].start.next_epoch() for _ in merged]
     return merged
 
 
@@ -246,6 +343,9 @@ def _merge_workers(parts: list[WorkerState], steps: int = 0) -> list[State]:
                 f"rank {rank} has states of workers {sorted(workers)}, "
                 f"expected all {first.workers} of them"
             )
+        if first.own is not None:
+            merged.append(_merge_lanes(list(workers.values()), steps))
+            continue
         given = sum(part.given for part in workers.values())
         for worker, part in workers.items():
             # They take turns, from the first one on.
@@ -257,7 +357,7 @@ def _merge_workers(parts: list[WorkerState], steps: int = 0) -> list[State]:
                     "save all workers after the same step"
                 )
         if all(part.finished for part in workers.values()):
-            merged.append(replace(first.start, epoch=first.start.epoch + 1, batch=0))
+            merged.append(first.start.next_epoch())
         else:
             batch = first.start.batch + first.world * (given + steps)
             merged.append(replace(first.start, batch=batch))

@@ -15,7 +15,8 @@
 namespace fast_axolotl {
 namespace {
 
-constexpr std::string_view kMagic = "FAXIDX01";
+constexpr std::string_view kIndexMagic = "FAXIDX01";
+constexpr std::string_view kLengthsMagic = "FAXLEN01";
 // No index is larger; a damaged length must not fill the memory.
 constexpr uint64_t kMaxBytes = uint64_t{4} << 30;
 
@@ -136,6 +137,39 @@ bool ReadPoints(Reader& reader, FileIndex* index) {
   return true;
 }
 
+Status Damaged() { return Status::IOError("the index is damaged"); }
+
+// A body with its magic and checksum.
+std::string Seal(std::string_view magic, const std::string& body) {
+  std::string packed(ZSTD_compressBound(body.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), body.data(), body.size(), 1));
+  Writer head;
+  head.Put(Checksum(packed));
+  head.Put<uint64_t>(body.size());
+  return std::string(magic) + head.Take() + packed;
+}
+
+Result<std::string> Unseal(std::string_view magic, const std::string& bytes) {
+  std::string_view rest = bytes;
+  if (!rest.starts_with(magic)) return Damaged();
+  rest.remove_prefix(magic.size());
+  Reader head(rest);
+  uint32_t checksum;
+  uint64_t size;
+  if (!head.Get(&checksum) || !head.Get(&size) || size > kMaxBytes) return Damaged();
+  rest.remove_prefix(sizeof checksum + sizeof size);
+  // Before `size` is believed: it is what the frame says of itself, too.
+  if (Checksum(rest) != checksum ||
+      ZSTD_getFrameContentSize(rest.data(), rest.size()) != size) {
+    return Damaged();
+  }
+  std::string body(size, '\0');
+  if (ZSTD_decompress(body.data(), size, rest.data(), rest.size()) != size) {
+    return Damaged();
+  }
+  return body;
+}
+
 }  // namespace
 
 std::string EncodeIndex(const FileIndex& index, const std::string& key) {
@@ -154,34 +188,11 @@ std::string EncodeIndex(const FileIndex& index, const std::string& key) {
     writer.Put(point.member);
     writer.PutText(point.window);
   }
-  const std::string body = writer.Take();
-  std::string packed(ZSTD_compressBound(body.size()), '\0');
-  packed.resize(ZSTD_compress(packed.data(), packed.size(), body.data(), body.size(), 1));
-  Writer head;
-  head.Put(Checksum(packed));
-  head.Put<uint64_t>(body.size());
-  return std::string(kMagic) + head.Take() + packed;
+  return Seal(kIndexMagic, writer.Take());
 }
 
 Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) {
-  const auto damaged = [] { return Status::IOError("the index is damaged"); };
-  std::string_view rest = bytes;
-  if (!rest.starts_with(kMagic)) return damaged();
-  rest.remove_prefix(kMagic.size());
-  Reader head(rest);
-  uint32_t checksum;
-  uint64_t size;
-  if (!head.Get(&checksum) || !head.Get(&size) || size > kMaxBytes) return damaged();
-  rest.remove_prefix(sizeof checksum + sizeof size);
-  // Before `size` is believed: it is what the frame says of itself, too.
-  if (Checksum(rest) != checksum ||
-      ZSTD_getFrameContentSize(rest.data(), rest.size()) != size) {
-    return damaged();
-  }
-  std::string body(size, '\0');
-  if (ZSTD_decompress(body.data(), size, rest.data(), rest.size()) != size) {
-    return damaged();
-  }
+  ARROW_ASSIGN_OR_RAISE(const std::string body, Unseal(kIndexMagic, bytes));
   Reader reader(body);
   std::string found;
   uint8_t framing;
@@ -194,11 +205,35 @@ Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) 
       !reader.Get(&from_start) || !GetFragments(reader, &index.fragments) ||
       !GetFragments(reader, &index.parts) || !SameRows(index) ||
       !ReadPoints(reader, &index) || !reader.done()) {
-    return damaged();
+    return Damaged();
   }
   index.framing = static_cast<Framing>(framing);
   index.from_start = from_start != 0;
   return index;
+}
+
+std::string EncodeLengths(const std::vector<uint32_t>& lengths, const std::string& key) {
+  Writer writer;
+  writer.PutText(key);
+  writer.Put<uint64_t>(lengths.size());
+  for (const uint32_t length : lengths) writer.Put(length);
+  return Seal(kLengthsMagic, writer.Take());
+}
+
+Result<std::vector<uint32_t>> DecodeLengths(const std::string& bytes,
+                                            const std::string& key) {
+  ARROW_ASSIGN_OR_RAISE(const std::string body, Unseal(kLengthsMagic, bytes));
+  Reader reader(body);
+  std::string found;
+  uint64_t count;
+  if (!reader.GetText(&found) || found != key) {
+    return Status::IOError("the lengths are of another file, or another state of it");
+  }
+  if (!reader.GetCount(sizeof(uint32_t), &count)) return Damaged();
+  std::vector<uint32_t> lengths(count);
+  for (uint32_t& length : lengths) reader.Get(&length);
+  if (!reader.done()) return Damaged();
+  return lengths;
 }
 
 }  // namespace fast_axolotl

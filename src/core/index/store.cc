@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #include <cerrno>
 #include <chrono>
@@ -65,23 +66,44 @@ std::string NameOf(const std::string& key, const Input& input,
   return name;
 }
 
-std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& key) {
+std::optional<std::string> ReadBytes(const fs::path& path) {
   // Reading a folder is an exception.
   std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return nullptr;
+  if (!fs::is_regular_file(path, ignored)) return std::nullopt;
   std::ifstream file(path, std::ios::binary);
-  if (!file) return nullptr;
-  const std::string bytes((std::istreambuf_iterator<char>(file)), {});
-  auto index = DecodeIndex(bytes, key);
+  if (!file) return std::nullopt;
+  return std::string((std::istreambuf_iterator<char>(file)), {});
+}
+
+std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& key) {
+  const auto bytes = ReadBytes(path);
+  if (!bytes) return nullptr;
+  auto index = DecodeIndex(*bytes, key);
   if (!index.ok()) return nullptr;
   return std::make_shared<const FileIndex>(std::move(*index));
 }
 
-// Writes a file whole or not at all.
-void Write(const fs::path& path, const std::string& bytes) {
+// Where the lengths of a column are kept, and the key they are kept under.
+struct LengthsPlace {
+  fs::path path;
+  std::string key;
+};
+
+LengthsPlace PlaceOfLengths(const fs::path& folder, const std::string& key,
+                            const Input& input, const ReadOptions& options,
+                            const std::string& column) {
+  char name[24];
+  std::snprintf(name, sizeof name, "-%08lx.lengths",
+                static_cast<unsigned long>(::crc32_z(
+                    0, reinterpret_cast<const Bytef*>(column.data()), column.size())));
+  return {folder / (NameOf(key, input, options) + name), key + '\n' + column};
+}
+
+// Writes a file whole or not at all; whether it did.
+bool Write(const fs::path& path, const std::string& bytes) {
   std::string temporary = path.string() + ".XXXXXX";
   const int fd = ::mkostemp(temporary.data(), O_CLOEXEC);
-  if (fd < 0) return;
+  if (fd < 0) return false;
   size_t done = 0;
   while (done < bytes.size()) {
     const ssize_t wrote = ::write(fd, bytes.data() + done, bytes.size() - done);
@@ -89,10 +111,10 @@ void Write(const fs::path& path, const std::string& bytes) {
     if (wrote <= 0) break;
     done += static_cast<size_t>(wrote);
   }
-  const bool good = ::close(fd) == 0 && done == bytes.size();
-  if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) {
-    ::unlink(temporary.c_str());
-  }
+  const bool written = ::close(fd) == 0 && done == bytes.size();
+  if (written && ::rename(temporary.c_str(), path.c_str()) == 0) return true;
+  ::unlink(temporary.c_str());
+  return false;
 }
 
 // Held while an index is built. Without a lock file the build simply goes on.
@@ -172,6 +194,42 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   const auto after = KeyOf(input, options);
   if (after.ok() && *after == key) Write(path, EncodeIndex(*index, key));
   return index;
+}
+
+std::optional<std::vector<uint32_t>> IndexStore::LoadLengths(const Input& input,
+                                                             const ReadOptions& options,
+                                                             const std::string& column,
+                                                             int64_t rows) const {
+  const auto key = KeyOf(input, options);
+  if (folder_.empty() || !key.ok() || key->empty()) return std::nullopt;
+  const auto place = PlaceOfLengths(folder_, *key, input, options, column);
+  const auto bytes = ReadBytes(place.path);
+  if (!bytes) return std::nullopt;
+  auto lengths = DecodeLengths(*bytes, place.key);
+  if (!lengths.ok() || static_cast<int64_t>(lengths->size()) != rows) return std::nullopt;
+  return std::move(*lengths);
+}
+
+Status IndexStore::KeepLengths(const Input& input, const ReadOptions& options,
+                               const std::string& column,
+                               const std::vector<uint32_t>& lengths) const {
+  if (folder_.empty()) {
+    return Status::IOError(
+        "there is no folder to keep lengths in; set "
+        "FAST_AXOLOTL_CACHE to one");
+  }
+  ARROW_ASSIGN_OR_RAISE(const std::string key, KeyOf(input, options));
+  if (key.empty()) {
+    return Status::IOError(input.file.path, ": the file has changed while it was read");
+  }
+  std::error_code ignored;
+  fs::create_directories(folder_, ignored);
+  const auto place = PlaceOfLengths(folder_, key, input, options, column);
+  if (!Write(place.path, EncodeLengths(lengths, place.key))) {
+    return Status::IOError("cannot write ", place.path.string(),
+                           "; FAST_AXOLOTL_CACHE names another folder");
+  }
+  return Status::OK();
 }
 
 }  // namespace fast_axolotl

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "core/common/error.h"
 #include "core/format/format.h"
@@ -32,6 +35,17 @@ class IndexStore {
   Result<std::shared_ptr<const FileIndex>> LoadOrBuild(const Input& input,
                                                        const ReadOptions& options) const;
 
+  /// The lengths of a column's lists that are kept for a file of `rows` rows, or nothing.
+  std::optional<std::vector<uint32_t>> LoadLengths(const Input& input,
+                                                   const ReadOptions& options,
+                                                   const std::string& column,
+                                                   int64_t rows) const;
+
+  /// Keeps them. That they cannot be kept is an IOError.
+  Status KeepLengths(const Input& input, const ReadOptions& options,
+                     const std::string& column,
+                     const std::vector<uint32_t>& lengths) const;
+
  private:
   const std::string folder_;
 };
@@ -40,5 +54,10 @@ class IndexStore {
 /// bytes are not one, or not for that file.
 std::string EncodeIndex(const FileIndex& index, const std::string& key);
 Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key);
+
+/// The same for the lengths of lists.
+std::string EncodeLengths(const std::vector<uint32_t>& lengths, const std::string& key);
+Result<std::vector<uint32_t>> DecodeLengths(const std::string& bytes,
+                                            const std::string& key);
 
 }  // namespace fast_axolotl

@@ -28,91 +28,114 @@ bool Has(const arrow::Schema& schema, const std::string& name) {
 
 // The column whose lengths tell what is padding, and which labels are made of: the
 // tokens, or the first that the data has.
-const PadColumn* LeadingColumn(const PadOptions& pad, const arrow::Schema& schema) {
+const PadColumn* LeadingColumn(const PadOptions& pad, const HasColumn& has) {
   const PadColumn* first = nullptr;
   for (const PadColumn& column : pad.columns) {
-    if (!Has(schema, column.name)) continue;
+    if (!has(column.name)) continue;
     if (column.name == kTokens) return &column;
     if (!first) first = &column;
   }
   return first;
 }
 
-// The padded columns of a batch.
-class Padding {
- public:
-  Padding(const Batch& batch, const OutputOptions& options, Misfit* misfit)
-      : batch_(batch), schema_(*options.schema), pad_(*options.pad), misfit_(misfit) {}
+// The tensor of one column: of its own lists, or made of the leading ones.
+Result<std::shared_ptr<arrow::Tensor>> PadColumnOf(const PadColumn& column, bool has,
+                                                   const Sequences& lists,
+                                                   std::span<const int64_t> lengths,
+                                                   int64_t length,
+                                                   const PadShape& shape) {
+  const bool made = !has && column.name != kLabels;
+  const auto type = column.type                                     ? column.type
+                    : !made && arrow::is_floating(lists.type->id()) ? lists.type
+                                                                    : arrow::int64();
+  if (made && column.name == kMask) return AttentionMask(lengths, type, length, shape);
+  if (made) return PositionIds(lengths, column.fill, type, length, shape);
+  return Pad(lists, column.fill, type, length, shape);
+}
 
-  Result<std::vector<OutputColumn>> Run() {
-    const PadColumn* leading = LeadingColumn(pad_, schema_);
-    std::vector<Sequences> read(pad_.columns.size());
-    std::vector<int64_t> longest;
-    const Sequences* tokens = nullptr;
-    for (size_t i = 0; i < read.size(); ++i) {
-      const PadColumn& column = pad_.columns[i];
-      if (!Has(schema_, column.name)) continue;
-      misfit_->column = column.name;
-      ARROW_ASSIGN_OR_RAISE(read[i], ListColumn(batch_, column.name, &misfit_->row));
-      int64_t most = 0;
-      for (const Sequences::Row& row : read[i].rows) most = std::max(most, row.length);
-      longest.push_back(most);
-      if (&column == leading) tokens = &read[i];
-    }
-    for (const Sequences::Row& row : tokens->rows) lengths_.push_back(row.length);
-    length_ = PaddedLength(longest, pad_.shape);
-    std::vector<OutputColumn> columns;
-    for (size_t i = 0; i < read.size(); ++i) {
-      const bool has = Has(schema_, pad_.columns[i].name);
-      ARROW_ASSIGN_OR_RAISE(auto tensor, Make(pad_.columns[i], has ? read[i] : *tokens));
-      OutputColumn column;
-      column.name = pad_.columns[i].name;
-      column.layout = OutputColumn::Layout::kDense;
-      column.tensor = std::move(tensor);
-      columns.push_back(std::move(column));
-    }
-    return columns;
+Result<PackUnit> UnitOf(const Batch& batch, const OutputOptions& options,
+                        Misfit* misfit) {
+  const PackColumns& pack = *options.pack;
+  misfit->column = pack.tokens;
+  ARROW_ASSIGN_OR_RAISE(Sequences tokens, ListColumn(batch, pack.tokens, &misfit->row));
+  std::optional<Sequences> labels;
+  if (Has(*options.schema, pack.labels)) {
+    misfit->column = pack.labels;
+    ARROW_ASSIGN_OR_RAISE(labels, ListColumn(batch, pack.labels, &misfit->row));
   }
-
- private:
-  Result<std::shared_ptr<arrow::Tensor>> Make(const PadColumn& column,
-                                              const Sequences& read) {
-    const bool made = !Has(schema_, column.name) && column.name != kLabels;
-    const auto type = column.type                                    ? column.type
-                      : !made && arrow::is_floating(read.type->id()) ? read.type
-                                                                     : arrow::int64();
-    if (made && column.name == kMask) {
-      return AttentionMask(lengths_, type, length_, pad_.shape);
-    }
-    if (made) return PositionIds(lengths_, column.fill, type, length_, pad_.shape);
-    misfit_->column = column.name;
-    return Pad(read, column.fill, type, length_, pad_.shape);
-  }
-
-  const Batch& batch_;
-  const arrow::Schema& schema_;
-  const PadOptions& pad_;
-  Misfit* const misfit_;
-  std::vector<int64_t> lengths_;  // of the leading column
-  int64_t length_ = 0;
-};
+  return MakeUnit(std::move(tokens), std::move(labels), pack, &misfit->row);
+}
 
 }  // namespace
 
 Status CheckPad(const PadOptions& pad, const arrow::Schema& schema) {
   for (const PadColumn& column : pad.columns) {
     const auto field = schema.GetFieldByName(column.name);
-    if (!field && !CanBeMade(column.name)) {
-      return Status::Invalid("pad= names the column ", Quoted(column.name),
-                             ", which the data does not have");
-    }
     if (field && !IsListOfNumbers(*field->type())) {
       return Status::Invalid("pad= needs lists of numbers, and column ",
                              Quoted(column.name), " has the type ", TypeName(*field));
     }
   }
-  if (!LeadingColumn(pad, schema)) {
+  return CheckPad(pad, [&](const std::string& name) { return Has(schema, name); });
+}
+
+Status CheckPad(const PadOptions& pad, const HasColumn& has) {
+  for (const PadColumn& column : pad.columns) {
+    if (!has(column.name) && !CanBeMade(column.name)) {
+      return Status::Invalid("pad= names the column ", Quoted(column.name),
+                             ", which the data does not have");
+    }
+  }
+  if (!LeadingColumn(pad, has)) {
     return Status::Invalid("pad= names no column that the data has");
+  }
+  return Status::OK();
+}
+
+Result<std::vector<OutputColumn>> PadColumns(const PadOptions& pad, const HasColumn& has,
+                                             const ReadColumn& read) {
+  const PadColumn* leading = LeadingColumn(pad, has);
+  std::vector<Sequences> lists(pad.columns.size());
+  std::vector<int64_t> longest;
+  std::vector<int64_t> lengths;  // of the leading column
+  const Sequences* tokens = nullptr;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const PadColumn& column = pad.columns[i];
+    if (!has(column.name)) continue;
+    ARROW_ASSIGN_OR_RAISE(lists[i], read(column.name));
+    std::vector<int64_t> own = lists[i].Lengths();
+    longest.push_back(own.empty() ? 0 : *std::max_element(own.begin(), own.end()));
+    if (&column != leading) continue;
+    tokens = &lists[i];
+    lengths = std::move(own);
+  }
+  const int64_t length = PaddedLength(longest, pad.shape);
+  std::vector<OutputColumn> columns;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const PadColumn& column = pad.columns[i];
+    OutputColumn padded;
+    padded.name = column.name;
+    padded.layout = OutputColumn::Layout::kDense;
+    ARROW_ASSIGN_OR_RAISE(
+        padded.tensor,
+        PadColumnOf(column, has(column.name), has(column.name) ? lists[i] : *tokens,
+                    lengths, length, pad.shape));
+    columns.push_back(std::move(padded));
+  }
+  return columns;
+}
+
+Status CheckPack(const PackColumns& pack, const arrow::Schema& schema) {
+  for (const std::string& name : {pack.tokens, pack.labels}) {
+    const auto field = schema.GetFieldByName(name);
+    if (!field && name == pack.tokens) {
+      return Status::Invalid("pack= needs the column ", Quoted(name),
+                             ", which the data does not have");
+    }
+    if (field && !IsListOfNumbers(*field->type())) {
+      return Status::Invalid("pack= needs lists of numbers, and column ", Quoted(name),
+                             " has the type ", TypeName(*field));
+    }
   }
   return Status::OK();
 }
@@ -126,10 +149,22 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
     ARROW_ASSIGN_OR_RAISE(output.record_batch, Collect(batch, options.schema));
     return output;
   }
+  if (options.pack) {
+    ARROW_ASSIGN_OR_RAISE(auto unit, UnitOf(batch, options, misfit));
+    output.unit = std::make_shared<const PackUnit>(std::move(unit));
+    return output;
+  }
   std::vector<OutputColumn> padded;
   arrow::FieldVector others = options.schema->fields();
   if (options.pad) {
-    ARROW_ASSIGN_OR_RAISE(padded, Padding(batch, options, misfit).Run());
+    ARROW_ASSIGN_OR_RAISE(
+        padded, PadColumns(
+                    *options.pad,
+                    [&](const std::string& name) { return Has(*options.schema, name); },
+                    [&](const std::string& name) {
+                      misfit->column = name;
+                      return ListColumn(batch, name, &misfit->row);
+                    }));
     std::erase_if(others, [&](const auto& field) {
       return std::any_of(padded.begin(), padded.end(), [&](const auto& column) {
         return column.name == field->name();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -11,6 +12,7 @@
 #include "core/common/error.h"
 #include "core/output/batch.h"
 #include "core/output/columns.h"
+#include "core/output/pack_unit.h"
 #include "core/output/pad.h"
 
 namespace fast_axolotl {
@@ -37,6 +39,7 @@ struct OutputOptions {
   std::shared_ptr<arrow::Schema> schema;
   bool as_arrow = false;  // a record batch, and no columns
   std::optional<PadOptions> pad;
+  std::optional<PackColumns> pack;  // a unit, and no columns
 };
 
 /// A batch in the form in which it is handed over.
@@ -45,6 +48,7 @@ struct OutputBatch {
   Batch origin;  // what it was made of
   std::shared_ptr<arrow::RecordBatch> record_batch;
   std::vector<OutputColumn> columns;
+  std::shared_ptr<const PackUnit> unit;
 };
 
 /// Where a batch has something that the output cannot hold: an Invalid status, and these.
@@ -57,7 +61,19 @@ struct Misfit {
 Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
                                Misfit* misfit);
 
+/// Whether the data has a column, and its lists.
+using HasColumn = std::function<bool(const std::string& name)>;
+using ReadColumn = std::function<Result<Sequences>(const std::string& name)>;
+
+/// The padded columns, wherever their lists come from; `pad` was checked for them.
+Result<std::vector<OutputColumn>> PadColumns(const PadOptions& pad, const HasColumn& has,
+                                             const ReadColumn& read);
+
 /// Checks that the columns are there to be padded, and have numbers to pad.
 Status CheckPad(const PadOptions& pad, const arrow::Schema& schema);
+Status CheckPad(const PadOptions& pad, const HasColumn& has);
+
+/// Checks that there are tokens to pack.
+Status CheckPack(const PackColumns& pack, const arrow::Schema& schema);
 
 }  // namespace fast_axolotl

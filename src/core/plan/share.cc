@@ -22,10 +22,13 @@ int64_t Share::RankBatches() const {
   return rank < steps ? (steps - rank - 1) / world + 1 : 0;
 }
 
-std::optional<int64_t> Share::Batch(int64_t i) const {
+int64_t Share::WorkerBatches() const {
   const int64_t batches = RankBatches();
-  // Divided, not multiplied: a state may say any `i`.
-  if (worker >= batches || i > (batches - 1 - worker) / workers) return std::nullopt;
+  return worker < batches ? (batches - 1 - worker) / workers + 1 : 0;
+}
+
+std::optional<int64_t> Share::Batch(int64_t i) const {
+  if (i >= WorkerBatches()) return std::nullopt;
   const int64_t j = start + rank + world * (worker + workers * i);
   return j < last ? j : first + (j - last) % (last - first);
 }

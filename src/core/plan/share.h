@@ -34,6 +34,8 @@ struct Share {
   int64_t Steps() const;
   /// The number of batches that this rank gives, with all its workers.
   int64_t RankBatches() const;
+  /// The number of batches that this worker gives.
+  int64_t WorkerBatches() const;
   /// The `i`-th batch of this worker, or nothing behind its last one.
   std::optional<int64_t> Batch(int64_t i) const;
 };

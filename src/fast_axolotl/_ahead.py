@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Python functions on batches, run ahead of whoever uses the results."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from fast_axolotl._epochs import BatchSource
+
+Function: TypeAlias = Callable[[Any], Any]
+
+# Results that may lie ready.
+_DEPTH: Final = 4
+
+
+def call(function: Function, batch: Any) -> Any:  # noqa: ANN401  (whatever it makes of it)
+    """Call the user's function on a batch."""
+    try:
+        return function(batch)
+    except StopIteration as error:
+        # It would end the iteration, and nobody would miss the rest.
+        raise RuntimeError(f"{function!r} raised StopIteration") from error
+
+
+class Ahead:
+    """A source of batches that reads another one, and calls functions, on a thread.
+
+    Results come in the order of the batches. An exception comes in its turn, behind all
+    results before it, and again at every later call.
+    """
+
+    def __init__(
+        self, source: BatchSource, functions: Sequence[Function], limit: int | None
+    ) -> None:
+        self._source = source
+        self._work = _Work(source, functions, limit)
+        self._thread: threading.Thread | None = None
+        self._process = os.getpid()
+        self._turn = threading.Lock()
+        self._end: BaseException | None = None
+        self._rows_read = 0
+        # What the source says of its position behind the batch given last.
+        self.mark: Any = source.mark
+
+    def next_batch(self) -> Any:  # noqa: ANN401  (what the functions made of it)
+        """Return the next result."""
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "this reader was opened before a fork and belongs to the parent process; "
+                "iterate over the dataset anew in the child"
+            )
+        if not self._turn.acquire(blocking=False):
+            raise ValueError(
+                "this reader is already being read by another thread; give each thread "
+                "a reader of its own, or guard the shared one with a lock"
+            )
+        try:
+            if self._end is None and self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work.run, name="fast_axolotl ahead", daemon=True
+                )
+                self._thread.start()
+            if self._end is None:
+                item = self._work.items.get()
+                if not isinstance(item, BaseException):
+                    batch, self.mark, self._rows_read = item
+                    self._work.room.release()
+                    return batch
+                self._end = item
+                self.close()
+            raise self._end.with_traceback(None)
+        finally:
+            self._turn.release()
+
+    def close(self) -> None:
+        """Stop reading and join the thread, which ends after a call that it is in."""
+        work = self._work
+        work.stopped = True
+        if os.getpid() != self._process:
+            self._source.close()
+            return
+        # Whoever waits for a result is to wake up; an exception that lies ready is first.
+        work.items.put(StopIteration())
+        work.room.release()
+        self._source.close()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    @property
+    def rows_read(self) -> int:
+        return self._rows_read
+
+    @property
+    def bytes_read(self) -> int:
+        return self._source.bytes_read
+
+    def __del__(self) -> None:
+        if hasattr(self, "_turn"):
+            self.close()
+
+
+class _Work:
+    """What the thread holds: not the object that stops it when it is dropped."""
+
+    def __init__(
+        self, source: BatchSource, functions: Sequence[Function], limit: int | None
+    ) -> None:
+        self.source = source
+        self.functions = functions
+        self.limit = limit
+        self.items: SimpleQueue[Any] = SimpleQueue()
+        self.room = threading.Semaphore(_DEPTH)
+        self.stopped = False
+
+    def run(self) -> None:
+        try:
+            given = 0
+            while self.limit is None or given < self.limit:
+                self.room.acquire()
+                if self.stopped:
+                    return
+                batch = self.source.next_batch()
+                mark, rows = self.source.mark, self.source.rows_read
+                for function in self.functions:
+                    batch = call(function, batch)
+                self.items.put((batch, mark, rows))
+                given += 1
+                del batch
+            self.items.put(StopIteration())
+        except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
+            self.items.put(error)

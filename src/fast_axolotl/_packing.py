@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packed batches: units of rows, each packed by itself, cut into batches of packed rows.
+
+A unit is some consecutive rows of one lane, so what it packs into is a pure function of
+these rows. A position in a lane is how many batches it gave, a unit, and how many of that
+unit's packed rows were given; never a number of tokens.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fast_axolotl import _core
+from fast_axolotl._ahead import call
+
+if TYPE_CHECKING:
+    from fast_axolotl._output import PackOptions, Transform
+
+
+class Cursor(NamedTuple):
+    """How far a lane got."""
+
+    number: int = 0  # of the lane's batch that comes next
+    unit: int = 0
+    row: int = 0  # of the unit's packed rows, that comes next
+
+
+# Returns a unit of a lane, or None behind the last.
+Units = Callable[[int, int], "_core.Unit | None"]
+
+
+class UnitReader:
+    """Units that are read, and made by a transform where there is one."""
+
+    def __init__(
+        self,
+        reader: _core.Reader,
+        plan: _core.Plan | None,
+        pack: PackOptions,
+        transform: Transform | None,
+    ) -> None:
+        self._reader = reader
+        # None: all rows in the order of the files, as one lane.
+        self._plan = plan
+        self._pack = pack
+        self._core_pack = pack.core()
+        self._transform = transform
+
+    def __call__(self, lane: int, number: int) -> _core.Unit | None:
+        if self._plan is not None:
+            if number >= self._plan.lane_batches(lane):
+                return None
+            rows = self._reader.batch_at(lane, number)
+        else:
+            try:
+                rows = self._reader.next_batch()
+            except StopIteration:
+                return None
+        if self._transform is None:
+            unit: _core.Unit = rows
+            return unit
+        return self._unit_of(call(self._transform, rows))
+
+    def _unit_of(self, made: object) -> _core.Unit:
+        tokens = self._pack.tokens
+        if not isinstance(made, Mapping) or tokens not in made:
+            raise TypeError(
+                f"transform must return a mapping with the column {tokens!r}, which is "
+                f"packed, not {type(made).__name__}"
+                + (f" of {list(made)}" if isinstance(made, Mapping) else "")
+            )
+        return _core.unit_of(self._core_pack, made[tokens], made.get(self._pack.labels))
+
+    def close(self) -> None:
+        self._reader.close()
+
+    @property
+    def bytes_read(self) -> int:
+        return self._reader.bytes_read
+
+
+class Turns:
+    """Lanes in turn, each as long as it has batches; which of them end is not known."""
+
+    def __init__(self, lanes: Iterable[int]) -> None:
+        self._lanes = set(lanes)
+
+    def next(self, cursors: Mapping[int, Cursor]) -> tuple[int, Cursor] | None:
+        """Return the lane that gives the next batch, and from where, or None."""
+        if not self._lanes:
+            return None
+        lane = min(self._lanes, key=lambda lane: (cursors[lane].number, lane))
+        return lane, cursors[lane]
+
+    def end(self, lane: int) -> None:
+        """Leave out a lane that has no batch left."""
+        self._lanes.discard(lane)
+
+
+class Schedule:
+    """The same turns for all ranks together, known beforehand from all lengths."""
+
+    def __init__(
+        self,
+        unit_rows: Sequence[Sequence[int]],
+        batch_size: int,
+        cursors: Sequence[Cursor],
+    ) -> None:
+        self._batch_size = batch_size
+        self._ends = [list(accumulate(rows, initial=0)) for rows in unit_rows]
+        self._numbers = [cursor.number for cursor in cursors]
+        self._begins = [
+            ends[min(cursor.unit, len(ends) - 1)] + cursor.row
+            for ends, cursor in zip(self._ends, cursors, strict=True)
+        ]
+        self._counts = [
+            max(0, -(-(ends[-1] - begin) // batch_size))
+            for ends, begin in zip(self._ends, self._begins, strict=True)
+        ]
+        self.batches = sum(self._counts)
+
+    def at(self, i: int) -> tuple[int, Cursor]:
+        """Return the lane of the ``i``-th batch, and the cursor in front of it."""
+        low, high = min(self._numbers), max(self._numbers) + max(self._counts)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._before(middle) <= i:
+                low = middle
+            else:
+                high = middle
+        lanes = [
+            lane
+            for lane, (number, count) in enumerate(
+                zip(self._numbers, self._counts, strict=True)
+            )
+            if number <= low < number + count
+        ]
+        lane = lanes[i - self._before(low)]
+        return lane, self._cursor(lane, low)
+
+    def after(self, i: int) -> list[Cursor]:
+        """Return the cursors of all lanes behind ``i`` batches."""
+        numbers = list(self._numbers)
+        if i >= self.batches:
+            numbers = [a + b for a, b in zip(numbers, self._counts, strict=True)]
+        elif i > 0:
+            lane, cursor = self.at(i)
+            for other, (first, count) in enumerate(
+                zip(self._numbers, self._counts, strict=True)
+            ):
+                level = cursor.number + (other < lane)
+                numbers[other] = min(max(level, first), first + count)
+        return [self._cursor(lane, number) for lane, number in enumerate(numbers)]
+
+    def _before(self, number: int) -> int:
+        """The batches with a number in their lane below this."""
+        return sum(
+            min(max(number - first, 0), count)
+            for first, count in zip(self._numbers, self._counts, strict=True)
+        )
+
+    def _cursor(self, lane: int, number: int) -> Cursor:
+        ends = self._ends[lane]
+        given = (number - self._numbers[lane]) * self._batch_size
+        row = min(self._begins[lane] + given, ends[-1])
+        # A unit without packed rows is passed over.
+        unit = bisect_right(ends, row) - 1
+        return Cursor(number, unit, row - ends[unit])
+
+
+class ShareTurns:
+    """The turns of one worker of one rank."""
+
+    def __init__(
+        self, left: Schedule, start: int, epoch: Schedule, share: _core.Share, given: int
+    ) -> None:
+        self._left = left
+        self._start = start
+        self._epoch = epoch
+        self._share = share
+        self._given = given
+
+    def next(self, cursors: Mapping[int, Cursor]) -> tuple[int, Cursor] | None:  # noqa: ARG002
+        """Return the lane that gives the next batch, and from where, or None."""
+        j = self._share.batch(self._given)
+        if j is None:
+            return None
+        self._given += 1
+        # Batches before the start come again where ranks are filled up.
+        return self._left.at(j - self._start) if j >= self._start else self._epoch.at(j)
+
+    def end(self, lane: int) -> None:
+        raise RuntimeError(
+            f"lane {lane} has fewer packed rows than its lengths say: the files have "
+            "changed since they were measured"
+        )
+
+
+class Packing:
+    """What is known of a dataset's packed rows before they are read."""
+
+    def __init__(
+        self,
+        pack: PackOptions,
+        batch_size: int,
+        dataset: _core.Dataset,
+        index: _core.Index,
+    ) -> None:
+        self._pack = pack
+        self._batch_size = batch_size
+        self._index = index
+        column = pack.tokens.encode("utf-8", "surrogatepass")
+        # None: nobody measured them.
+        self.lengths = _core.load_lengths(dataset, index, _core.index_folder(), column)
+
+    def require_lengths(self, transform: Transform | None) -> None:
+        """Refuse what only the lengths of all sequences make possible.
+
+        Raises:
+            ValueError: They are not known.
+        """
+        if transform is not None:
+            raise ValueError(
+                "packing what transform= returns needs one process or the workers of one "
+                "loader: how long its sequences are is not known before, and ranks "
+                "could not be given as many batches each"
+            )
+        if self.lengths is None:
+            raise ValueError(
+                f"packing on several ranks, skip(), and len() need the lengths of all "
+                f"sequences: run `fast-axolotl index --lengths {self._pack.tokens} PATH` "
+                "once, or build_index(path, lengths=...)"
+            )
+
+    def schedule(
+        self, plan: _core.Plan, lanes: int, cursors: Sequence[Cursor] | None = None
+    ) -> Schedule:
+        """Return the batches of all lanes, from these cursors on."""
+        if self.lengths is None:
+            raise TypeError(
+                "the number of packed batches is known once the lengths of the sequences "
+                f"are: run `fast-axolotl index --lengths {self._pack.tokens} PATH` once"
+            )
+        rows = _core.count_packed_rows(plan, self._index, self.lengths, self._pack.core())
+        return Schedule(rows, self._batch_size, cursors or [Cursor()] * lanes)
+
+
+class PackedBatches:
+    """A source of packed batches."""
+
+    def __init__(
+        self,
+        units: UnitReader,
+        turns: Turns | ShareTurns,
+        cursors: Mapping[int, Cursor],
+        batch_size: int,
+        *,
+        torch: bool,
+    ) -> None:
+        self._units = units
+        self._turns = turns
+        self._batch_size = batch_size
+        self._torch = torch
+        self._held: dict[int, tuple[int, _core.Unit | None]] = {}
+        self._error: Exception | None = None
+        self._cursors = dict(cursors)
+        self.rows_read = 0
+
+    def next_batch(self) -> dict[str, Any]:
+        while True:
+            self._raise_error()
+            turn = self._turns.next(self._cursors)
+            if turn is None:
+                raise StopIteration
+            lane, cursor = turn
+            parts, cursor = self._take(lane, cursor)
+            if not parts:
+                self._raise_error()
+                self._turns.end(lane)
+                self._held.pop(lane, None)
+                continue
+            batch = _core.pack_rows(parts, self._torch)
+            self._cursors[lane] = cursor
+            self.rows_read += sum(end - begin for _, begin, end in parts)
+            return batch
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+
+    def _take(
+        self, lane: int, cursor: Cursor
+    ) -> tuple[list[tuple[_core.Unit, int, int]], Cursor]:
+        """The packed rows of a batch, and the cursor behind them."""
+        number, unit, row = cursor
+        parts = []
+        missing = self._batch_size
+        while missing > 0:
+            try:
+                rows = self._unit(lane, unit)
+            except Exception as error:  # noqa: BLE001  (raised behind the rows before it)
+                self._error = error
+                break
+            if rows is None:
+                break
+            end = min(rows.rows, row + missing)
+            if end > row:
+                parts.append((rows, row, end))
+                missing -= end - row
+            row = end
+            if row >= rows.rows:
+                unit, row = unit + 1, 0
+        return parts, Cursor(number + 1, unit, row)
+
+    def _unit(self, lane: int, number: int) -> _core.Unit | None:
+        held = self._held.get(lane)
+        if held is None or held[0] != number:
+            held = self._held[lane] = (number, self._units(lane, number))
+        return held[1]
+
+    @property
+    def mark(self) -> dict[int, Cursor] | None:
+        """How far the lanes are, unless that follows from the number of batches."""
+        return dict(self._cursors) if isinstance(self._turns, Turns) else None
+
+    def close(self) -> None:
+        self._units.close()
+
+    @property
+    def bytes_read(self) -> int:
+        return self._units.bytes_read
