@@ -70,10 +70,18 @@ nb::dict PadBatch(const nb::dict& batch, const PadOptions& pad, bool torch) {
     return PyDict_Contains(batch.ptr(), key(name).ptr()) == 1;
   };
   Check(CheckPad(pad, has));
-  const auto columns =
-      ValueOf(PadColumns(pad, has, [&](const std::string& name) -> Result<Sequences> {
+  Misfit misfit;
+  auto made = PadColumns(
+      pad, has,
+      [&](const std::string& name, int64_t*) -> Result<Sequences> {
         return SequencesOf(batch[key(name)], name);
-      }));
+      },
+      &misfit);
+  if (made.status().IsInvalid()) {
+    Throw(
+        Status::Invalid(misfit.column, "[", misfit.row, "]: ", made.status().message()));
+  }
+  const auto columns = ValueOf(std::move(made));
   nb::dict padded;
   for (const auto& [name, value] : batch) padded[name] = value;
   for (const OutputColumn& column : columns) {

@@ -43,17 +43,19 @@ constexpr std::chrono::milliseconds kPatience{50};
 // Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
  public:
-  // Makes the source of batches, of which `options` tell how to read.
-  using OpenSource = std::function<NextBatch(ReadOptions options)>;
+  // Makes the source of batches, of which the options tell how to read.
+  using OpenSource = std::function<NextBatch(ReadOptions, const ScanOptions&)>;
 
-  Reader(std::shared_ptr<Dataset> dataset, Output output, int64_t read_ahead_bytes,
+  Reader(std::shared_ptr<Dataset> dataset, Output output, ScanOptions scan,
          const OpenSource& open)
       : dataset_(std::move(dataset)), output_(std::move(output)) {
     source_ = std::make_unique<Source>();
-    source_->next = open(Options());
+    scan.decode_time = decode_time_;
+    source_->next = open(Options(), scan);
     if (!output_.as_lists()) {
-      source_->outputs = std::make_unique<OutputReader>(
-          dataset_, source_->next, OutputOptionsOf(), read_ahead_bytes / kOutputPart);
+      source_->outputs =
+          std::make_unique<OutputReader>(dataset_, source_->next, OutputOptionsOf(),
+                                         scan.read_ahead_bytes / kOutputPart);
     }
   }
   // Any batch of a plan, of which `lanes` lanes will be read.
@@ -61,6 +63,7 @@ class Reader {
          int64_t lanes, ScanOptions scan)
       : dataset_(std::move(dataset)), output_(std::move(output)), any_lane_(true) {
     planned.options = Options();
+    scan.decode_time = decode_time_;
     auto set = std::make_shared<LaneSet>(std::move(planned), lanes, scan);
     source_ = std::make_unique<Source>();
     source_->next = [this, set](auto timeout) {
@@ -110,6 +113,9 @@ class Reader {
   }
 
   int64_t rows_read() const { return rows_read_; }
+  double decode_seconds() const {
+    return static_cast<double>(decode_time_->load(std::memory_order_relaxed)) / 1e9;
+  }
   int64_t bytes_read() const { return bytes_read_->load(std::memory_order_relaxed); }
 
  private:
@@ -338,6 +344,8 @@ class Reader {
   const std::shared_ptr<const Dataset> dataset_;
   const Output output_;
   const std::shared_ptr<ByteCounter> bytes_read_ = std::make_shared<ByteCounter>(0);
+  const std::shared_ptr<std::atomic<int64_t>> decode_time_ =
+      std::make_shared<std::atomic<int64_t>>(0);
   const std::shared_ptr<LateColumns> late_ = std::make_shared<LateColumns>();
   const pid_t process_ = ::getpid();
   const bool any_lane_ = false;
@@ -350,10 +358,6 @@ class Reader {
   int64_t rows_read_ = 0;
   nb::object stored_;  // the error that the rows before it were delivered ahead of
 };
-
-ScanOptions Ahead(int num_threads, int64_t read_ahead_bytes) {
-  return {num_threads, read_ahead_bytes};
-}
 
 Share ShareOf(int64_t start, int64_t first, int64_t last,
               std::pair<int64_t, int64_t> rank, std::pair<int64_t, int64_t> worker,
@@ -381,6 +385,8 @@ void RegisterReader(nb::module_& m) {
                    "The number of batches that the rank gives, with all its workers.")
       .def_prop_ro("worker_batches", &Share::WorkerBatches,
                    "The number of batches that this worker gives.")
+      .def_prop_ro("steps", &Share::Steps,
+                   "The number of batches that all ranks together give.")
       .def("batch", &Share::Batch, nb::arg("i"),
            "The number of this worker's i-th batch, or None behind the last.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
@@ -388,14 +394,12 @@ void RegisterReader(nb::module_& m) {
           "plain",
           [](std::shared_ptr<Dataset> dataset, int64_t batch_size, int num_threads,
              int64_t read_ahead_bytes, const Output& output) {
-            return new Reader(
-                dataset, output, read_ahead_bytes, [&](ReadOptions options) {
-                  auto batches = std::make_shared<BatchReader>(
-                      std::make_unique<Scan>(dataset, std::move(options),
-                                             Ahead(num_threads, read_ahead_bytes)),
-                      batch_size);
-                  return [batches](auto timeout) { return batches->Next(timeout); };
-                });
+            const auto open = [&](ReadOptions options, const ScanOptions& scan) {
+              auto batches = std::make_shared<BatchReader>(
+                  std::make_unique<Scan>(dataset, std::move(options), scan), batch_size);
+              return [batches](auto timeout) { return batches->Next(timeout); };
+            };
+            return new Reader(dataset, output, {num_threads, read_ahead_bytes}, open);
           },
           nb::arg("dataset"), nb::arg("batch_size"), nb::arg("num_threads"),
           nb::arg("read_ahead_bytes"), nb::arg("output"),
@@ -405,14 +409,14 @@ void RegisterReader(nb::module_& m) {
           [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
              std::shared_ptr<Plan> plan, const Share& share, int64_t given,
              int num_threads, int64_t read_ahead_bytes, const Output& output) {
-            return new Reader(
-                dataset, output, read_ahead_bytes, [&](ReadOptions options) {
-                  auto batches = std::make_shared<PlanReader>(
-                      PlannedSource{dataset, std::move(index), std::move(plan),
-                                    std::move(options)},
-                      share, given, Ahead(num_threads, read_ahead_bytes));
-                  return [batches](auto timeout) { return batches->Next(timeout); };
-                });
+            const auto open = [&](ReadOptions options, const ScanOptions& scan) {
+              auto batches = std::make_shared<PlanReader>(
+                  PlannedSource{dataset, std::move(index), std::move(plan),
+                                std::move(options)},
+                  share, given, scan);
+              return [batches](auto timeout) { return batches->Next(timeout); };
+            };
+            return new Reader(dataset, output, {num_threads, read_ahead_bytes}, open);
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("share"),
           nb::arg("given"), nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
@@ -425,7 +429,7 @@ void RegisterReader(nb::module_& m) {
             return new Reader(
                 dataset, output,
                 PlannedSource{dataset, std::move(index), std::move(plan), {}}, lanes,
-                Ahead(num_threads, read_ahead_bytes));
+                {num_threads, read_ahead_bytes});
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
           nb::arg("num_threads"), nb::arg("read_ahead_bytes"), nb::arg("output"),
@@ -441,6 +445,8 @@ void RegisterReader(nb::module_& m) {
           "What a state has to know besides the number of batches: nothing.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")
+      .def_prop_ro("decode_seconds", &Reader::decode_seconds,
+                   "Time that threads spent on reading and decoding so far.")
       .def_prop_ro("bytes_read", &Reader::bytes_read, "Bytes read from disk so far.");
 }
 

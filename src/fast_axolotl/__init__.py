@@ -13,7 +13,7 @@ _libarrow.preload(Path(__file__).resolve().parent)
 from fast_axolotl import _core  # noqa: E402  (needs the libraries just loaded)
 from fast_axolotl._formats import detect_format, list_supported_formats  # noqa: E402
 from fast_axolotl._options import CsvOptions  # noqa: E402
-from fast_axolotl._output import PackOptions, PadOptions  # noqa: E402
+from fast_axolotl._output import PackOptions, PadCollator, PadOptions  # noqa: E402
 from fast_axolotl._reader import (  # noqa: E402
     StreamingReader,
     _rust_streaming_reader,
@@ -48,6 +48,7 @@ __all__ = [
     "CsvOptions",
     "MixedDataset",
     "PackOptions",
+    "PadCollator",
     "PadOptions",
     "RustStreamingDataset",
     "StreamingDataset",

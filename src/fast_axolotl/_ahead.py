@@ -100,6 +100,10 @@ class Ahead:
     def bytes_read(self) -> int:
         return self._source.bytes_read
 
+    @property
+    def decode_seconds(self) -> float:
+        return self._source.decode_seconds
+
     def __del__(self) -> None:
         if hasattr(self, "_turn"):
             self.close()

@@ -184,6 +184,10 @@ class Share:
     def worker_batches(self) -> int:
         """The number of batches that this worker gives."""
 
+    @property
+    def steps(self) -> int:
+        """The number of batches that all ranks together give."""
+
     def batch(self, i: int) -> int | None:
         """The number of this worker's i-th batch, or None behind the last."""
 
@@ -221,6 +225,10 @@ class Reader:
     @property
     def rows_read(self) -> int:
         """Rows delivered so far."""
+
+    @property
+    def decode_seconds(self) -> float:
+        """Time that threads spent on reading and decoding so far."""
 
     @property
     def bytes_read(self) -> int:

@@ -67,6 +67,16 @@ class StreamingDataset(EpochDataset):
             do not fix.
         format: The format of all files, where their names do not tell.
         csv: How CSV files are written.
+        output: What a batch is: ``"python"``, a dict of lists (the default); ``"numpy"``
+            or ``"torch"``, a dict of arrays where a column holds numbers; ``"arrow"``, a
+            ``pyarrow.RecordBatch``.
+        pad: Column name to the value of its padding, or a :class:`PadOptions`: lists
+            become tensors of the shape ``(rows, length)``.
+        pack: Lists of tokens fill rows of a fixed length; ``batch_size`` counts those.
+        transform: A function that is called with each batch, ahead of the caller, on a
+            thread; what it returns is given instead. With ``pad`` or ``pack`` it gets a
+            dict of lists, and what it returns is padded or packed. To be used with
+            workers that are spawned it must be picklable.
 
     Raises:
         FileNotFoundError: No file, or the pattern matches none.
@@ -247,8 +257,11 @@ class StreamingDataset(EpochDataset):
         if plain:
             return options.plain_packed(pack, self._open()), self._last
         packing = self._packing(pack)
+        began = sum(cursor.number for cursor in state.cursors)
         single = topology.alone and state.lanes == 1
-        if not single and (topology.world > 1 or self._cut()):
+        # Where the cursors are of an earlier batch, lengths tell what came since.
+        needed = run.start > began or (not single and (topology.world > 1 or self._cut()))
+        if needed:
             packing.require_lengths(options.handover.transform)
         self._warn_from_start(state)
         plan = self._plan(run, state.lanes)
@@ -264,9 +277,7 @@ class StreamingDataset(EpochDataset):
         cursors = dict(enumerate(state.cursors))
         turns: Turns | ShareTurns
         limit = None
-        if single or packing.lengths is None or options.handover.transform is not None:
-            if run.start > sum(cursor.number for cursor in state.cursors):
-                packing.require_lengths(options.handover.transform)
+        if not needed and (single or not packing.known(options.handover.transform)):
             lanes = range(topology.worker, state.lanes, topology.workers)
             cursors = {lane: cursors[lane] for lane in lanes}
             turns = Turns(lanes)
@@ -274,7 +285,6 @@ class StreamingDataset(EpochDataset):
                 limit = max(self._last - run.start, 0)
         else:
             left = packing.schedule(plan, state.lanes, state.cursors)
-            began = sum(cursor.number for cursor in state.cursors)
             share = self._share(run, began + left.batches)
             limit = share.worker_batches
             epoch = packing.schedule(plan, state.lanes)

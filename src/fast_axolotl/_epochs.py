@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from fast_axolotl import _core, _options, _state, _topology
 from fast_axolotl._iterator import DatasetIterator, Position, RowIterator, Run
-from fast_axolotl._packing import Cursor
+from fast_axolotl._packing import Cursor, Mark
 from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
+from fast_axolotl._stats import Board, Stats
 from fast_axolotl._topology import PassCounter, Topology
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ class BatchSource(Protocol):
     def next_batch(self) -> Batch: ...
     def close(self) -> None: ...
     @property
-    def mark(self) -> Any:  # noqa: ANN401  (see Position.own)
-        """What a state has to know besides the number of batches given, or None."""
+    def mark(self) -> Mark | None:
+        """What matters besides the number of batches given, where rows are packed."""
+
+    @property
+    def decode_seconds(self) -> float: ...
 
     @property
     def rows_read(self) -> int: ...
@@ -82,6 +86,7 @@ class EpochDataset(ABC):
         self._last: int | None = None
         self._maps: tuple[Callable[[Any], Any], ...] = ()
         self._passes = PassCounter()
+        self._board = Board()
         # What a worker goes on from, which none of the others does.
         self._worker_loaded: Run | None = None
         # Of a loaded state: how far each lane was, and which count of passes it is for.
@@ -276,6 +281,7 @@ class EpochDataset(ABC):
         other.__dict__.update(changes, _current=None, _process=self._process)
         # It goes its own way from where this one is.
         other._passes = self._passes.copy()  # noqa: SLF001
+        other._board = Board()  # noqa: SLF001
         return other
 
     def map(self, fn: Callable[[Any], Any]) -> Self:
@@ -303,6 +309,28 @@ class EpochDataset(ABC):
         """Return a dataset without each epoch's first ``n`` batches, over all ranks."""
         first = self._first + _options.integer("n", n, 0, (1 << 62))
         return self._changed(_first=first)
+
+    def stats(self) -> Stats:
+        """Return what the latest pass has done so far, on this rank.
+
+        Of a pass that DataLoader workers read these are the sums over the workers, up to
+        256 of them.
+        """
+        if not _topology.in_worker() and self._passes.workers:
+            stats = self._board.total(self._passes.workers)
+        elif self._current is not None:
+            stats = replace(self._current.stats)
+        else:
+            return Stats()
+        topology = self._topology()
+        if topology.world > 1:
+            run = self._run_of_pass(topology, max(self._passes.passes - 1, 0))
+            batches = self._epoch_batches(self._state(run).lanes)
+            left = max(batches - run.start, 0)
+            steps = self._share(run, batches).steps
+            stats.batches_repeated = max(steps - left, 0)
+            stats.batches_left_out = max(left - steps, 0)
+        return stats
 
     # --- epochs and states -------------------------------------------------------------
 

@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from fast_axolotl import _state, _topology
 from fast_axolotl._reader import StreamingReader
+from fast_axolotl._stats import Stats
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from fast_axolotl._epochs import EpochDataset
+    from fast_axolotl._epochs import BatchSource, EpochDataset
     from fast_axolotl._packing import Cursor
     from fast_axolotl._topology import Topology
 
@@ -40,6 +41,7 @@ class Position:
     finished: bool = False
     # Lanes that the run reads and how far they are, where only reading tells.
     own: Mapping[int, Cursor] | None = None
+    stats: Stats = field(default_factory=Stats)
 
     def state_dict(self, owner: EpochDataset) -> dict[str, Any]:
         """Return the state as of the batches given so far."""
@@ -76,8 +78,11 @@ class DatasetIterator(StreamingReader):
     def __init__(self, owner: EpochDataset, run: Run) -> None:
         super().__init__(owner.files, owner._open())  # noqa: SLF001
         self._owner = owner
-        self.position = Position(run, run.given)
+        self.position = Position(run, run.given, stats=self._stats)
         self._counted = True
+        self._limit: int | None = None
+        in_worker = _topology.in_worker()
+        self._worker = run.topology.worker if in_worker else None
 
     def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
         if self._reader is None:
@@ -87,19 +92,27 @@ class DatasetIterator(StreamingReader):
                 self._counted = True
                 self._owner._passes.start()  # noqa: SLF001
             self._reader, self._limit = self._owner._start(self.position.run)  # noqa: SLF001
-            self.position.own = self._reader.mark
+            self._note_mark(self._reader)
         if self._limit is not None and self.position.given >= self._limit:
             self.position.finished = True
             self.close()
             raise StopIteration
         try:
-            batch = self._reader.next_batch()
+            batch = super().__next__()
         except StopIteration:
             self.position.finished = not self._closed
             raise
         self.position.given += 1
-        self.position.own = self._reader.mark
+        self._note_mark(self._reader)
+        if self._worker is not None:
+            self._owner._board.write(self._worker, self._stats)  # noqa: SLF001
         return batch
+
+    def _note_mark(self, reader: BatchSource) -> None:
+        mark = reader.mark
+        if mark is not None:
+            self.position.own, *counts = mark
+            self._stats.packed(*counts)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as of the batches given so far.
@@ -122,7 +135,7 @@ class DatasetIterator(StreamingReader):
             )
         owner = self._owner
         run = owner._resumed(self.position.run.topology, state)  # noqa: SLF001
-        self.position = Position(run, run.given)
+        self.position = Position(run, run.given, stats=self._stats)
         # The passes after this one follow, as if the dataset had loaded it.
         passes = owner._passes  # noqa: SLF001
         if _topology.in_worker():

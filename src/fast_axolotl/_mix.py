@@ -189,6 +189,7 @@ class _MixReader:
         # Of readers that were closed.
         self._rows_before = 0
         self._bytes_before = 0
+        self._decoding_before = 0.0
         self._names = [name for name, _ in owner._open().schema]  # noqa: SLF001
         self._closed = False
 
@@ -248,6 +249,7 @@ class _MixReader:
                 old.close()
                 self._rows_before += old.rows_read
                 self._bytes_before += old.bytes_read
+                self._decoding_before += old.decode_seconds
         return reader
 
     # Nothing but the number of batches matters to a state.
@@ -265,6 +267,11 @@ class _MixReader:
     @property
     def bytes_read(self) -> int:
         return self._bytes_before + sum(r.bytes_read for r in self._readers.values())
+
+    @property
+    def decode_seconds(self) -> float:
+        readers = self._readers.values()
+        return self._decoding_before + sum(r.decode_seconds for r in readers)
 
 
 def _quotas(weights: object, count: int) -> list[int]:

@@ -78,8 +78,8 @@ class Options:
         return _core.open_dataset(
             [os.fsencode(file) for file in self.files],
             self.format,
-            None if self.columns is None else [_encode(c) for c in self.columns],
-            [(_encode(name), kind) for name, kind in self.schema],
+            None if self.columns is None else [encode(c) for c in self.columns],
+            [(encode(name), kind) for name, kind in self.schema],
             self.csv.delimiter,
             self.csv.header,
         )
@@ -163,7 +163,8 @@ def check(
     )
 
 
-def _encode(name: str) -> bytes:
+def encode(name: str) -> bytes:
+    """Return a column's name as the core takes it."""
     # A key of JSON may hold surrogates that stand alone.
     return name.encode("utf-8", "surrogatepass")
 
@@ -181,6 +182,13 @@ def integer(name: str, value: object, least: int, most: int) -> int:
 def optional_positive(name: str, value: object) -> int | None:
     """Check an argument that is None or a number from 1 on."""
     return None if value is None else integer(name, value, 1, (1 << 31) - 1)
+
+
+def text(name: str, value: object) -> str:
+    """Check a str argument."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    return value
 
 
 def boolean(name: str, value: object) -> bool:

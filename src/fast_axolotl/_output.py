@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
@@ -278,6 +278,63 @@ class Padder:
                 f"{type(batch).__name__}"
             )
         return _core.pad_columns(dict(batch), self._pad, self._torch)
+
+
+class PadCollator:
+    """A ``collate_fn`` that pads, for a DataLoader over any dataset of rows.
+
+    Called with a list of rows, it returns what a batch with ``pad`` is: columns that
+    ``pad`` names as tensors of the shape ``(rows, length)``, columns of numbers as
+    tensors of the shape ``(rows,)``, and all others as lists.
+
+    Args:
+        pad: Column name to the value of its padding, or a :class:`PadOptions`.
+        output: ``"torch"`` or ``"numpy"``; ``None`` means torch where it is installed.
+
+    Raises:
+        ValueError, TypeError: As for :class:`PadOptions`.
+        ImportError: What ``output`` names is not installed.
+    """
+
+    def __init__(self, pad: Pad, output: Literal["torch", "numpy"] | None = None) -> None:
+        handover = check(output, pad, None, None)
+        if handover.pad is None:
+            raise TypeError("pad must map column names to the values of their padding")
+        self._torch = handover.output == "torch"
+        self._padder = Padder(handover.pad, self._torch)
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the batch of these rows.
+
+        Raises:
+            ValueError: There is no row, or rows differ in their columns.
+        """
+        if not rows:
+            raise ValueError("a batch needs at least one row")
+        names = list(rows[0])
+        for number, row in enumerate(rows):
+            if row.keys() != rows[0].keys():
+                raise ValueError(
+                    f"row {number} has the columns {list(row)}, row 0 has {names}"
+                )
+        padded = self._padder({name: [row[name] for row in rows] for name in names})
+        return {name: self._array(value) for name, value in padded.items()}
+
+    def _array(self, column: Any) -> Any:  # noqa: ANN401
+        if not isinstance(column, list):
+            return column
+        kinds = {type(value) for value in column}
+        if not kinds <= {bool} and not kinds <= {int, float}:
+            return column
+        if self._torch:
+            import torch
+
+            # A double would become a float otherwise.
+            floating = torch.float64 if float in kinds else None
+            return torch.tensor(column, dtype=floating)
+        import numpy as np
+
+        return np.array(column)
 
 
 def check(output: object, pad: object, pack: object, transform: object) -> Handover:

@@ -28,6 +28,18 @@ class Cursor(NamedTuple):
     row: int = 0  # of the unit's packed rows, that comes next
 
 
+class Mark(NamedTuple):
+    """How far packing got, and what it did."""
+
+    # Unless that follows from the number of batches.
+    cursors: dict[int, Cursor] | None
+    tokens: int
+    places: int
+    sequences_cut: int
+    sequences_split: int
+    tokens_cut: int
+
+
 # Returns a unit of a lane, or None behind the last.
 Units = Callable[[int, int], "_core.Unit | None"]
 
@@ -78,8 +90,17 @@ class UnitReader:
         self._reader.close()
 
     @property
+    def length(self) -> int:
+        """Tokens in a packed row."""
+        return self._pack.length
+
+    @property
     def bytes_read(self) -> int:
         return self._reader.bytes_read
+
+    @property
+    def decode_seconds(self) -> float:
+        return self._reader.decode_seconds
 
 
 class Turns:
@@ -216,6 +237,10 @@ class Packing:
         # None: nobody measured them.
         self.lengths = _core.load_lengths(dataset, index, _core.index_folder(), column)
 
+    def known(self, transform: Transform | None) -> bool:
+        """Whether the lengths of all sequences are known."""
+        return self.lengths is not None and transform is None
+
     def require_lengths(self, transform: Transform | None) -> None:
         """Refuse what only the lengths of all sequences make possible.
 
@@ -267,7 +292,9 @@ class PackedBatches:
         self._held: dict[int, tuple[int, _core.Unit | None]] = {}
         self._error: Exception | None = None
         self._cursors = dict(cursors)
+        self._length = units.length
         self.rows_read = 0
+        self._tokens = self._cut = self._split = self._tokens_cut = 0
 
     def next_batch(self) -> dict[str, Any]:
         while True:
@@ -284,7 +311,7 @@ class PackedBatches:
                 continue
             batch = _core.pack_rows(parts, self._torch)
             self._cursors[lane] = cursor
-            self.rows_read += sum(end - begin for _, begin, end in parts)
+            self._count(parts)
             return batch
 
     def _raise_error(self) -> None:
@@ -321,10 +348,32 @@ class PackedBatches:
             held = self._held[lane] = (number, self._units(lane, number))
         return held[1]
 
+    def _count(self, parts: Sequence[tuple[_core.Unit, int, int]]) -> None:
+        self.rows_read += sum(end - begin for _, begin, end in parts)
+        self._tokens += sum(unit.tokens(begin, end) for unit, begin, end in parts)
+        for unit, begin, _ in parts:
+            # With a unit's first packed row all its sequences count.
+            if begin == 0:
+                cut, split, tokens = unit.counts
+                self._cut += cut
+                self._split += split
+                self._tokens_cut += tokens
+
     @property
-    def mark(self) -> dict[int, Cursor] | None:
-        """How far the lanes are, unless that follows from the number of batches."""
-        return dict(self._cursors) if isinstance(self._turns, Turns) else None
+    def mark(self) -> Mark:
+        known = not isinstance(self._turns, Turns)
+        return Mark(
+            None if known else dict(self._cursors),
+            self._tokens,
+            self.rows_read * self._length,
+            self._cut,
+            self._split,
+            self._tokens_cut,
+        )
+
+    @property
+    def decode_seconds(self) -> float:
+        return self._units.decode_seconds
 
     def close(self) -> None:
         self._units.close()

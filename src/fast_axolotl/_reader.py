@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import atexit
+import time
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fast_axolotl import _core, _options
+from fast_axolotl._stats import Stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -55,15 +58,30 @@ class StreamingReader:
         self._dataset = dataset
         self._reader = reader
         self._closed = False
+        self._stats = Stats()
+        self._began: float | None = None
         _open_readers.add(self)
 
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> Any:  # noqa: ANN401  (what output= says)
         if self._reader is None:
             raise StopIteration
-        return self._reader.next_batch()
+        asked = time.perf_counter()
+        if self._began is None:
+            self._began = asked
+        batch = self._reader.next_batch()
+        now = time.perf_counter()
+        self._stats.gave(self._reader, self._began, asked, now)
+        return batch
+
+    def stats(self) -> Stats:
+        """Return what this pass has done so far."""
+        stats = replace(self._stats)
+        if self._reader is not None and self._reader.mark is not None:
+            stats.packed(*self._reader.mark[1:])
+        return stats
 
     def __enter__(self) -> Self:
         return self
@@ -274,6 +292,8 @@ def count_rows(
 def build_index(
     path: Paths,
     *,
+    lengths: str | None = None,
+    schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
     num_threads: int | None = None,
@@ -286,7 +306,12 @@ def build_index(
     files change; Parquet files need none.
 
     Args:
-        path: As for :func:`streaming_dataset_reader`, as are all but ``progress``.
+        path: As for :func:`streaming_dataset_reader`, as are all but ``lengths`` and
+            ``progress``.
+        lengths: A column of lists, such as ``"input_ids"``, of which to keep how long
+            each is. Packing on several ranks, and the ``len()`` of packed datasets, need
+            it; it takes a pass over that column, of Parquet files, too.
+        schema: Types of columns.
         format: The format of all files.
         csv: How CSV files are written.
         num_threads: How many files may be indexed at a time.
@@ -303,12 +328,17 @@ def build_index(
         None,
         num_threads=num_threads,
         read_ahead_bytes=None,
-        schema=None,
+        schema=schema,
         format=format,
         csv=csv,
     )
     dataset = options.open()
     total = dataset.bytes_total
     tick = None if progress is None else lambda done: progress(done, total)
-    index = _core.build_index(dataset, _core.index_folder(), options.threads(1), tick)
+    folder, threads = _core.index_folder(), options.threads(1)
+    index = _core.build_index(dataset, folder, threads, tick)
+    if lengths is not None:
+        column = _options.encode(_options.text("lengths", lengths))
+        ahead = options.read_ahead_bytes
+        _core.measure_lengths(dataset, index, folder, column, threads, ahead, tick)
     return index.rows

@@ -97,7 +97,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_verb(verbs, "schema", _schema, "print the columns and their types")
     _add_verb(verbs, "count", _count, "count the rows")
-    _add_verb(verbs, "index", _index, "index the rows ahead of a shuffled or sharded run")
+    index = _add_verb(
+        verbs, "index", _index, "index the rows ahead of a shuffled or sharded run"
+    )
+    index.add_argument(
+        "--lengths",
+        metavar="COLUMN",
+        help="also how long the lists of this column are, for packing on several ranks",
+    )
     return parser
 
 
@@ -242,6 +249,7 @@ def _index(args: argparse.Namespace) -> None:
     with Progress() as progress:
         rows = build_index(
             _path(args),
+            lengths=args.lengths,
             format=args.format,
             progress=lambda done, total: progress(None, done, total),
         )

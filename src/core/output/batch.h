@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "arrow/record_batch.h"
@@ -39,6 +40,12 @@ struct Batch {
   bool gathered() const { return !pieces.empty() && pieces[0].gathered(); }
   /// Keeps its first rows only; not of a gathered one.
   void Shorten(int64_t count);
+};
+
+/// Where a batch has something that the output cannot hold: an Invalid status, and these.
+struct Misfit {
+  int64_t row = 0;
+  std::string column;
 };
 
 /// A batch whose pieces hold the rows that are meant and no others, in their order there;

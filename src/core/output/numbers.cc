@@ -171,7 +171,8 @@ Status DoesNotFit(const std::string& what, const arrow::DataType& from,
     } else {
       text = std::to_string(number);
     }
-    return Status::Invalid(what, ": ", text, " does not fit into ", to.ToString());
+    return Status::Invalid(what, what.empty() ? "" : ": ", text, " does not fit into ",
+                           to.ToString());
   });
 }
 

@@ -19,7 +19,7 @@ using CopyNumbers = int64_t (*)(const uint8_t* values, int64_t count, uint8_t* o
 
 Result<CopyNumbers> CopierOf(const arrow::DataType& from, const arrow::DataType& to);
 
-/// Invalid, for a value that `to` cannot hold; `what` says what it is.
+/// Invalid, for a value that `to` cannot hold; `what` says what it is, unless empty.
 Status DoesNotFit(const std::string& what, const arrow::DataType& from,
                   const uint8_t* value, const arrow::DataType& to);
 

@@ -6,6 +6,8 @@
 #include <limits>
 #include <utility>
 
+#include "core/output/numbers.h"
+
 namespace fast_axolotl {
 namespace {
 
@@ -72,6 +74,23 @@ class UnitLengths {
   std::vector<int64_t> held_;    // the lengths of its rows
 };
 
+// Packing must not come upon a value that it cannot place.
+Status CheckFits(const Sequences& sequences, const arrow::DataType& type, int64_t* row) {
+  if (sequences.type->Equals(type)) return Status::OK();
+  ARROW_ASSIGN_OR_RAISE(const CopyNumbers copy, CopierOf(*sequences.type, type));
+  std::vector<uint8_t> scratch;
+  for (size_t i = 0; i < sequences.rows.size(); ++i) {
+    const auto& [values, length] = sequences.rows[i];
+    scratch.resize(std::max<size_t>(scratch.size(), length * type.byte_width()));
+    const int64_t failed = copy(values, length, scratch.data());
+    if (failed < 0) continue;
+    *row = static_cast<int64_t>(i);
+    return DoesNotFit("", *sequences.type, values + failed * sequences.type->byte_width(),
+                      type);
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 Result<Packed> PackUnit::Rows(int64_t begin, int64_t end) const {
@@ -120,6 +139,8 @@ Result<PackUnit> MakeUnit(Sequences tokens, std::optional<Sequences> labels,
                              "\"cut\" takes it");
     }
   }
+  ARROW_RETURN_NOT_OK(CheckFits(tokens, *columns.type, row));
+  if (labels) ARROW_RETURN_NOT_OK(CheckFits(*labels, *columns.type, row));
   PackUnit unit;
   ARROW_ASSIGN_OR_RAISE(unit.layout, LayOut(lengths, options));
   unit.tokens = std::move(tokens);

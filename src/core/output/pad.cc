@@ -51,7 +51,8 @@ int64_t PaddedLength(std::span<const int64_t> lengths, const PadShape& shape) {
 
 Result<std::shared_ptr<arrow::Tensor>> Pad(const Sequences& sequences, Fill fill,
                                            const std::shared_ptr<arrow::DataType>& type,
-                                           int64_t length, const PadShape& shape) {
+                                           int64_t length, const PadShape& shape,
+                                           int64_t* failed_row) {
   ARROW_ASSIGN_OR_RAISE(const CopyNumbers copy, CopierOf(*sequences.type, *type));
   const int64_t width = sequences.type->byte_width();
   const auto& rows = sequences.rows;
@@ -63,7 +64,8 @@ Result<std::shared_ptr<arrow::Tensor>> Pad(const Sequences& sequences, Fill fill
         if (shape.truncation == Side::kLeft) values += (rows[row].length - kept) * width;
         const int64_t failed = copy(values, kept, out);
         if (failed < 0) return Status::OK();
-        return DoesNotFit("row " + std::to_string(row), *sequences.type,
+        if (failed_row) *failed_row = row;
+        return DoesNotFit(failed_row ? "" : "row " + std::to_string(row), *sequences.type,
                           values + failed * width, *type);
       });
 }

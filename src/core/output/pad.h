@@ -26,11 +26,13 @@ struct PadShape {
 int64_t PaddedLength(std::span<const int64_t> lengths, const PadShape& shape);
 
 /// The rows, cut to `max_length` and to `length`, as a (rows, length) tensor of `type`,
-/// free places set to `fill`. Invalid, with the row (counted from 0) and the value, where
-/// a value or `fill` does not fit into `type`; what fits says numbers.h.
+/// free places set to `fill`. Invalid where a value or `fill` does not fit into `type`;
+/// what fits says numbers.h. The row of such a value, counted from 0, goes to
+/// `failed_row`, or without one into the message.
 Result<std::shared_ptr<arrow::Tensor>> Pad(const Sequences& sequences, Fill fill,
                                            const std::shared_ptr<arrow::DataType>& type,
-                                           int64_t length, const PadShape& shape);
+                                           int64_t length, const PadShape& shape,
+                                           int64_t* failed_row = nullptr);
 
 /// Which places of rows so padded hold a value: 1, and 0 elsewhere.
 Result<std::shared_ptr<arrow::Tensor>> AttentionMask(

@@ -168,6 +168,17 @@ void Scan::Work() {
 }
 
 bool Scan::WorkOnce(Lock& lock) {
+  const auto begin = std::chrono::steady_clock::now();
+  const bool worked = FindWork(lock);
+  if (worked && scan_.decode_time) {
+    const auto time = std::chrono::steady_clock::now() - begin;
+    *scan_.decode_time +=
+        std::chrono::duration_cast<std::chrono::nanoseconds>(time).count();
+  }
+  return worked;
+}
+
+bool Scan::FindWork(Lock& lock) {
   if (!waiting_.empty()) {
     auto slot = std::move(waiting_.front());
     waiting_.pop_front();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -24,6 +25,8 @@ struct ScanOptions {
   int num_threads = 1;
   /// About how much may be decoded and not yet delivered.
   int64_t read_ahead_bytes = int64_t{64} << 20;
+  /// Where the time that threads spend on reading and decoding is added up, in ns.
+  std::shared_ptr<std::atomic<int64_t>> decode_time = nullptr;
 };
 
 /// Rows `[begin, end)` of a fragment, to be read.
@@ -63,6 +66,7 @@ class Scan {
 
   void Work();
   bool WorkOnce(Lock& lock);
+  bool FindWork(Lock& lock);
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
   void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
