@@ -1,10 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands beside every figure: the machine, the versions, the command."""
+"""Writes what was measured into the documentation; what stands beside every figure.
+
+    python benchmarks/report.py [RESULTS] [--scale RESULTS] [--write]
+
+Shows how the results of run.py, and those of scale.py, stand to the goals. With
+``--write`` tables, plots and figures go into docs/performance/.
+"""
 
 from __future__ import annotations
 
+import argparse
+import itertools
 import os
 import platform
+import shlex
+import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -49,9 +59,16 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def command() -> str:
-    """The command that is running, as it is written from the repository's root."""
+    """The command that is running, as it is written from the repository's root.
+
+    Where data and results are kept is left out: it is another place elsewhere.
+    """
     script = Path(sys.argv[0]).resolve().relative_to(ROOT)
-    return " ".join(["python", str(script), *sys.argv[1:]])
+    words = ["python", str(script)]
+    for before, word in itertools.pairwise(sys.argv):
+        if not {before, word} & {"--data", "--out"}:
+            words.append(shlex.quote(word))
+    return " ".join(words)
 
 
 def conditions(about: dict[str, Any]) -> str:
@@ -80,3 +97,74 @@ def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table, with all columns but the first set to the right."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+# --- reading and scale ------------------------------------------------------------------
+
+
+def show(path: Path) -> None:
+    """Print how a run stands to the goals, and what failed in it."""
+    import tables
+    from results import Speed
+    from rich.console import Console
+    from rich.table import Table
+
+    speed = Speed(path)
+    console = Console()
+    for key, what in Speed.KEYS.items():
+        shown = Table("cell", "peer", "peer ÷ ours", "goal", "", title=what)
+        for one in speed.verdicts(key):
+            if one.ratio is not None:
+                mark = "met" if one.met else "[red]not met"
+                told = [one.cell.name, tables.peer(one), tables.ratio(one)]
+                shown.add_row(*told, f"≥ {one.goal:g}", mark)
+        if shown.rows:
+            console.print(shown)
+    console.print("Failed:", tables.failures(speed), sep="\n", markup=False)
+
+
+def write_speed(path: Path) -> None:
+    import plots
+    import tables
+    from results import Speed
+
+    speed = Speed(path)
+    drawn = {"warm_s": "speed_warm_pass", "first_s": "speed_first_batch"}
+    for key, name in drawn.items():
+        plots.against_best(speed, key, DOCS / f"{name}.png")
+    section = tables.speed_section(speed, list(drawn.values()))
+    write_section(DOCS / "benchmarks.md", "speed", section)
+    shutil.copyfile(path, DOCS / "speed.jsonl")
+
+
+def write_scale(path: Path) -> None:
+    import plots
+    import tables
+    from results import Scale
+
+    scale = Scale(path)
+    plots.by_size(scale, DOCS / "scale.png")
+    section = tables.scale_section(scale, ["scale"])
+    write_section(DOCS / "benchmarks.md", "scale", section)
+    shutil.copyfile(path, DOCS / "scale.jsonl")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("results", type=Path, nargs="?", help="what run.py wrote")
+    parser.add_argument("--scale", type=Path, help="what scale.py wrote")
+    parser.add_argument("--write", action="store_true", help="write docs/performance/")
+    args = parser.parse_args()
+    if args.results:
+        write_speed(args.results) if args.write else show(args.results)
+    if args.scale and args.write:
+        write_scale(args.scale)
+    elif args.scale:
+        import tables
+        from results import Scale
+
+        print(tables.scale_section(Scale(args.scale), []))
+
+
+if __name__ == "__main__":
+    main()
