@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "arrow/array/array_binary.h"
-#include "arrow/array/builder_base.h"
 #include "arrow/array/concatenate.h"
 #include "arrow/array/util.h"
 #include "arrow/compute/cast.h"
@@ -16,11 +15,14 @@
 #include "arrow/json/reader.h"
 #include "arrow/scalar.h"
 #include "arrow/type.h"
+#include "arrow/type_traits.h"
 #include "core/common/text.h"
 #include "core/format/block_reader.h"
-#include "core/format/json/column.h"
+#include "core/format/convert.h"
+#include "core/format/family.h"
 #include "core/format/json/lexer.h"
 #include "core/format/schema.h"
+#include "core/format/to_json.h"
 
 namespace fast_axolotl {
 namespace {
@@ -90,26 +92,11 @@ Result<ArrayPtr> CheckJson(const ArrayPtr& array) {
   return array;
 }
 
-bool Comparable(const arrow::DataType& from, const arrow::DataType& to, Typing typing) {
-  const auto is_text = [](const arrow::DataType& type) {
-    return arrow::is_base_binary_like(type.id()) || arrow::is_binary_view_like(type.id());
-  };
-  if (typing == Typing::kSpelling || from.id() == arrow::Type::NA) return true;
-  if ((from.id() == arrow::Type::BOOL) != (to.id() == arrow::Type::BOOL)) return false;
-  return is_text(from) == is_text(to) || (is_text(from) && arrow::is_temporal(to.id()));
-}
-
-Result<ArrayPtr> CastSafely(const ArrayPtr& array, const TypePtr& type) {
-  if (array->type()->Equals(*type)) return array;
-  ARROW_ASSIGN_OR_RAISE(
-      auto datum, arrow::compute::Cast(array, arrow::compute::CastOptions::Safe(type)));
-  return datum.make_array();
-}
-
 // JSON values in text form, of several kinds, each converted as it would be in a column
 // of its own kind: what a value becomes must not depend on the rows it shares a block
 // with.
-Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type) {
+Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
+                               Change change) {
   const auto& texts = static_cast<const arrow::StringArray&>(array);
   std::string buffer;
   std::vector<size_t> begins;
@@ -121,25 +108,22 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type) {
   buffer.append(Block::kPadding, '\0');
   arrow::ArrayVector parts;
   size_t row = 0;
+  const auto read = [&](size_t rows) -> Result<json::Column::Finished> {
+    json::Column column("", 0, UseFor(*type));
+    json::Fault fault;
+    for (size_t i = 0; i < rows; ++i) {
+      const char* p = buffer.data() + begins[row + i];
+      if (!column.Parse(p, static_cast<int64_t>(i), buffer.data(), &fault)) {
+        return Status::Invalid("not JSON");
+      }
+    }
+    return column.Finish(static_cast<int64_t>(rows), buffer.data());
+  };
   while (row < begins.size()) {
     // As many rows as stay typed; a row that is not by itself is a misfit.
     size_t count = 1;
-    const auto read = [&](size_t rows) -> Result<json::Column::Finished> {
-      json::Column column("", 0, json::Column::Use::kTyped);
-      json::Fault fault;
-      for (size_t i = 0; i < rows; ++i) {
-        const char* p = buffer.data() + begins[row + i];
-        if (!column.Parse(p, static_cast<int64_t>(i), buffer.data(), &fault)) {
-          return Status::Invalid("not JSON");
-        }
-      }
-      return column.Finish(static_cast<int64_t>(rows), buffer.data());
-    };
     ARROW_ASSIGN_OR_RAISE(auto typed, read(count));
-    if (IsJsonField(*typed.field) ||
-        !Comparable(*typed.field->type(), *type, Typing::kOwn)) {
-      return Status::Invalid("not comparable");
-    }
+    if (IsJsonField(*typed.field)) return Status::Invalid("of no kind that is typed");
     // Doubled as long as it stays so: columns mostly change their kind once.
     while (row + count < begins.size()) {
       const size_t more = std::min(count * 2, begins.size() - row);
@@ -151,42 +135,76 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type) {
       typed = std::move(longer);
       count = more;
     }
-    ARROW_ASSIGN_OR_RAISE(auto part, CastSafely(typed.array, type));
+    ARROW_ASSIGN_OR_RAISE(auto part, ConvertArray(typed.array, type, change));
     parts.push_back(std::move(part));
     row += count;
   }
   return arrow::Concatenate(parts);
 }
 
-Result<ArrayPtr> Convert(const ArrayPtr& array, bool json, const arrow::Field& wanted) {
-  const TypePtr& type = wanted.type();
-  if (array->length() == 0) return arrow::MakeEmptyArray(type);
-  if (IsJsonField(wanted) && array->type_id() == arrow::Type::STRING) {
-    return CheckJson(array);
-  }
-  if (!json) return CastSafely(array, type);
-  return IsReadTyped(*type) ? FromMixedText(*array, type) : FromJsonText(*array, type);
-}
+// What a column is, what it is to be, and how far its values may change for that.
+struct Fitting {
+  bool json;  // the values are JSON texts
+  const arrow::Field& wanted;
+  bool asked;  // by the caller, and not found in a sample
+  Change change;
 
-// The first row of `array` that does not convert; some row does not.
-int64_t FirstMisfit(const ArrayPtr& array, bool json, const arrow::Field& wanted) {
-  int64_t good = 0;
-  int64_t size = array->length();
-  while (size > 1) {
-    const int64_t half = size / 2;
-    if (Convert(array->Slice(good, half), json, wanted).ok()) {
-      good += half;
-      size -= half;
-    } else {
-      size = half;
+  Result<ArrayPtr> operator()(const ArrayPtr& array) const {
+    const TypePtr& type = wanted.type();
+    if (array->length() == 0) return arrow::MakeEmptyArray(type);
+    if (IsJsonField(wanted)) {
+      // Strings are often kept as JSON texts, but only the caller knows.
+      if (!asked || FamilyOf(*DecodedType(array->type())) != Family::kString) {
+        return ToJson(*array);
+      }
+      ARROW_ASSIGN_OR_RAISE(const auto texts, ConvertArray(array, type, change));
+      return CheckJson(texts);
     }
+    if (!json) return ConvertArray(array, type, change);
+    if (UseFor(*type) != json::Column::Use::kText) {
+      return FromMixedText(*array, type, change);
+    }
+    if (asked) return FromJsonText(*array, type);
+    if (array->null_count() < array->length()) return Status::Invalid("of another kind");
+    return arrow::MakeArrayOfNull(type, array->length());
   }
-  return good;
-}
+
+  // The first row that does not fit; some row does not.
+  int64_t FirstMisfit(const ArrayPtr& array) const {
+    int64_t good = 0;
+    int64_t size = array->length();
+    while (size > 1) {
+      const int64_t half = size / 2;
+      if ((*this)(array->Slice(good, half)).ok()) {
+        good += half;
+        size -= half;
+      } else {
+        size = half;
+      }
+    }
+    return good;
+  }
+};
 
 std::string ValueText(const arrow::Array& array, int64_t row) {
+  std::string text;
+  if (FamilyOf(*DecodedType(array.type())) != Family::kString &&
+      AppendJson(array, row, &text).ok()) {
+    return Quoted(text);
+  }
   auto scalar = array.GetScalar(row);
   return scalar.ok() ? Quoted((*scalar)->ToString()) : "a value";
+}
+
+Status MisfitError(const ReadOptions& options, const arrow::Field& wanted,
+                   const arrow::Array& array, int64_t row, const Place& place) {
+  return Status::IOError(
+      place(row), ": column ", Quoted(wanted.name()), ": ", ValueText(array, row),
+      " is not a value of the type ", TypeName(wanted),
+      options.FixedField(wanted.name())
+          ? " that schema= gives this column"
+          : " that a sample of the files shows for this column; schema= can give it "
+            "another");
 }
 
 // The batch with the columns of `schema`, null where it has none of that name.
@@ -203,7 +221,8 @@ Result<std::shared_ptr<arrow::RecordBatch>> Arrange(
     columns.push_back(std::move(column));
   }
   for (const auto& field : rows.schema()->fields()) {
-    if (late && !IsPresenceField(*field) && schema->GetFieldIndex(field->name()) < 0) {
+    if (late && rows.num_rows() > 0 && !IsPresenceField(*field) &&
+        schema->GetFieldIndex(field->name()) < 0) {
       late->Add(field->name());
     }
   }
@@ -212,21 +231,26 @@ Result<std::shared_ptr<arrow::RecordBatch>> Arrange(
 
 }  // namespace
 
-bool IsReadTyped(const arrow::DataType& type) {
-  switch (type.id()) {
-    case arrow::Type::BOOL:
-    case arrow::Type::INT64:
-    case arrow::Type::DOUBLE:
-    case arrow::Type::STRING:
-      return true;
-    case arrow::Type::LIST: {
-      const arrow::Type::type items = type.field(0)->type()->id();
-      return items == arrow::Type::BOOL || items == arrow::Type::INT64 ||
-             items == arrow::Type::DOUBLE || items == arrow::Type::STRING;
+json::Column::Use UseFor(const arrow::DataType& type) {
+  using json::Column;
+  switch (FamilyOf(type)) {
+    case Family::kNumber:
+      return arrow::is_floating(type.id()) ? Column::Use::kDoubles : Column::Use::kTyped;
+    case Family::kString:
+    case Family::kDuration:
+      return Column::Use::kTyped;
+    case Family::kList: {
+      const arrow::DataType& items = *type.field(0)->type();
+      return items.id() == arrow::Type::DURATION || FamilyOf(items) == Family::kList ||
+                     arrow::is_temporal(items.id())
+                 ? Column::Use::kText
+                 : UseFor(items);
     }
     default:
       // Dates and times are written as strings.
-      return arrow::is_temporal(type.id());
+      return type.id() == arrow::Type::BOOL || arrow::is_temporal(type.id())
+                 ? Column::Use::kTyped
+                 : Column::Use::kText;
   }
 }
 
@@ -234,8 +258,8 @@ Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
                  const Place& place) {
   const auto& schema = options.stable ? options.stable : options.types;
   if (!schema || !decoded.rows) return decoded;
+  auto& rows = decoded.rows;
   for (const auto& wanted : schema->fields()) {
-    auto& rows = decoded.rows;
     const int index = rows->schema()->GetFieldIndex(wanted->name());
     if (index < 0) continue;
     const auto field = rows->schema()->field(index);
@@ -243,30 +267,22 @@ Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
     if (json == IsJsonField(*wanted) && (json || field->type()->Equals(wanted->type()))) {
       continue;
     }
-    auto column = rows->column(index);
-    const bool comparable = json || Comparable(*field->type(), *wanted->type(), typing);
-    auto converted = comparable ? Convert(column, json, *wanted)
-                                : Result<ArrayPtr>(Status::Invalid("not comparable"));
+    const bool asked = options.FixedField(wanted->name()) != nullptr;
+    const Fitting fit{json, *wanted, asked,
+                      !asked                        ? Change::kNone
+                      : typing == Typing::kSpelling ? Change::kParsed
+                                                    : Change::kForm};
+    const auto column = rows->column(index);
+    auto converted = fit(column);
     if (!converted.ok()) {
-      int64_t row = 0;
-      if (comparable) {
-        row = FirstMisfit(column, json, *wanted);
-      } else {
-        while (row < column->length() && column->IsNull(row)) ++row;
+      if (converted.status().IsOutOfMemory() || converted.status().IsCapacityError()) {
+        return {nullptr, Status::IOError(place(0), ": column ", Quoted(wanted->name()),
+                                         ": ", converted.status().message())};
       }
-      if (row < column->length()) {
-        decoded.end = Status::IOError(
-            place(row), ": column ", Quoted(field->name()), ": ", ValueText(*column, row),
-            " is not a value of the type ", TypeName(*wanted),
-            options.FixedField(field->name())
-                ? " that schema= gives this column"
-                : " that a sample of the files shows for this column; "
-                  "schema= can give it another");
-      }
+      const int64_t row = fit.FirstMisfit(column);
+      decoded.end = MisfitError(options, *wanted, *column, row, place);
       rows = rows->Slice(0, row);
-      column = rows->column(index);
-      converted = comparable ? Convert(column, json, *wanted)
-                             : arrow::MakeArrayOfNull(wanted->type(), row);
+      converted = fit(rows->column(index));
       if (!converted.ok()) return {nullptr, converted.status()};
     }
     auto replaced = rows->SetColumn(index, wanted->WithName(field->name()), *converted);
@@ -274,9 +290,9 @@ Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
     rows = *replaced;
   }
   if (options.stable) {
-    auto arranged = Arrange(*decoded.rows, options.stable, options.late.get());
+    auto arranged = Arrange(*rows, options.stable, options.late.get());
     if (!arranged.ok()) return {nullptr, arranged.status()};
-    decoded.rows = std::move(*arranged);
+    rows = std::move(*arranged);
   }
   return decoded;
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/format/format.h"
+#include "core/format/json/column.h"
 #include "core/format/options.h"
 
 namespace fast_axolotl {
@@ -19,9 +20,8 @@ enum class Typing {
   kSpelling,  // all is text, as in CSV: values are converted from their spelling
 };
 
-/// Whether JSON values of a column of this type are read as typed ones, as far as they
-/// are of one kind, and not as JSON text from the start.
-bool IsReadTyped(const arrow::DataType& type);
+/// How JSON values of a column of this type are read.
+json::Column::Use UseFor(const arrow::DataType& type);
 
 /// Gives each column the type that `options` fix for it, and the batch all columns that
 /// they ask for, if they do. Values must fit exactly: at the first that does not, the

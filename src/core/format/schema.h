@@ -14,9 +14,14 @@ namespace fast_axolotl {
 enum class Mixed { kJson, kString };
 
 /// The schema that holds the rows of both: columns united by name, those of `a` first.
-/// Kinds widen null < int64 < double, null < bool, null < string, lists alike.
+/// Kinds widen null < int64 < double, null < bool, null < string, lists alike; the types
+/// of files to one that holds the values of both, of one family (see family.h).
 std::shared_ptr<arrow::Schema> WidenSchema(const arrow::Schema& a, const arrow::Schema& b,
                                            Mixed mixed);
+
+/// The field in a form that holds the rows of many blocks and files: with nulls, and with
+/// indices into dictionaries that do not run out where those of files come together.
+std::shared_ptr<arrow::Field> StableField(const arrow::Field& field);
 
 /// Column names made unique: a repeated one gets `_1`, `_2`, ...; an empty one is
 /// `column_<i>`, i being its position from 0.

@@ -49,6 +49,7 @@ Status Dataset::TakeSample() {
   auto found = arrow::schema(arrow::FieldVector{});
   bool json = false;
   bool csv = false;
+  bool only_csv = true;
   size_t next = 0;
   for (size_t k = 0; k < kSampledFiles && next < files_.size(); ++k) {
     const size_t file = std::max(next, k * files_.size() / kSampledFiles);
@@ -61,8 +62,10 @@ Status Dataset::TakeSample() {
     ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
     json |= IsJson(input);
     csv |= input.format == &kCsv;
+    only_csv &= input.format == &kCsv;
+    // Cells are read as strings where kinds meet; what has types of its own is not.
     found = WidenSchema(*found, *samples_[file]->schema,
-                        input.format == &kCsv ? Mixed::kString : Mixed::kJson);
+                        only_csv ? Mixed::kString : Mixed::kJson);
   }
   arrow::FieldVector fields = found->fields();
   for (auto& field : fields) {
@@ -74,6 +77,7 @@ Status Dataset::TakeSample() {
     } else if (json && IsUnknown(*field->type())) {
       field = JsonField(field->name());
     }
+    field = StableField(*field);
   }
   options_.sampled = arrow::schema(fields);
   if (options_.types) {
@@ -82,19 +86,18 @@ Status Dataset::TakeSample() {
           std::find_if(fields.begin(), fields.end(),
                        [&](const auto& field) { return field->name() == fixed->name(); });
       if (same == fields.end()) {
-        fields.push_back(fixed);
+        fields.push_back(fixed->WithNullable(true));
       } else {
-        *same = fixed;
+        *same = fixed->WithNullable(true);
       }
     }
   }
-  ARROW_RETURN_NOT_OK(CheckColumns(*arrow::schema(fields)));
+  ARROW_RETURN_NOT_OK(FindColumns(&fields));
   if (options_.columns) {
     arrow::FieldVector chosen;
     const auto all = arrow::schema(fields);
     for (const std::string& name : *options_.columns) {
-      auto field = all->GetFieldByName(name);
-      chosen.push_back(field ? field : arrow::field(name, arrow::null()));
+      chosen.push_back(all->GetFieldByName(name));
     }
     fields = std::move(chosen);
   }
@@ -102,11 +105,11 @@ Status Dataset::TakeSample() {
   return Status::OK();
 }
 
-Status Dataset::CheckColumns(const arrow::Schema& found) {
+Status Dataset::FindColumns(arrow::FieldVector* fields) {
   if (!options_.columns) return Status::OK();
-  std::vector<std::string> names = found.field_names();
   const auto has = [&](const std::string& name) {
-    return std::find(names.begin(), names.end(), name) != names.end();
+    return std::any_of(fields->begin(), fields->end(),
+                       [&](const auto& field) { return field->name() == name; });
   };
   const auto missing = [&] {
     return std::find_if_not(options_.columns->begin(), options_.columns->end(), has);
@@ -117,19 +120,19 @@ Status Dataset::CheckColumns(const arrow::Schema& found) {
     ARROW_ASSIGN_OR_RAISE(const Input input, this->input(i));
     if (input.format->count == nullptr || input.codec) continue;
     ARROW_ASSIGN_OR_RAISE(const Sample sample, input.format->sample(input, options_));
-    for (const auto& name : sample.schema->field_names()) {
-      if (!has(name)) names.push_back(name);
+    for (const auto& field : sample.schema->fields()) {
+      if (!has(field->name())) fields->push_back(StableField(*field));
     }
   }
   const auto wrong = missing();
   if (wrong == options_.columns->end()) return Status::OK();
   std::string known;
   constexpr size_t kShown = 50;
-  for (size_t i = 0; i < std::min(names.size(), kShown); ++i) {
-    known += (i ? ", " : "") + names[i];
+  for (size_t i = 0; i < std::min(fields->size(), kShown); ++i) {
+    known += (i ? ", " : "") + (*fields)[i]->name();
   }
-  if (names.size() > kShown)
-    known += ", ... (" + std::to_string(names.size()) + " in all)";
+  if (fields->size() > kShown)
+    known += ", ... (" + std::to_string(fields->size()) + " in all)";
   return Status::Invalid("no column ", Quoted(*wrong), " in ",
                          Quoted(files_[0].path, 200),
                          files_.size() > 1 ? " and the other files" : "",

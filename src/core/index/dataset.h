@@ -54,7 +54,7 @@ class Dataset {
         samples_(files_.size()) {}
 
   Status TakeSample();
-  Status CheckColumns(const arrow::Schema& found);
+  Status FindColumns(arrow::FieldVector* fields);
 
   const std::vector<File> files_;
   const Format* const format_;

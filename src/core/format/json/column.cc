@@ -2,8 +2,10 @@
 #include "core/format/json/column.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstring>
 #include <limits>
+#include <string_view>
 #include <utility>
 
 #include "arrow/array/array_nested.h"
@@ -11,6 +13,7 @@
 #include "arrow/array/builder_primitive.h"
 #include "arrow/array/util.h"
 #include "arrow/util/bit_util.h"
+#include "core/common/number.h"
 #include "core/format/options.h"
 
 namespace fast_axolotl::json {
@@ -43,6 +46,19 @@ inline int ParseDigits(const char* p, uint64_t* value) {
 bool IsInteger(const char* p) {
   while (IsDigit(*p)) ++p;
   return *p != '.' && *p != 'e' && *p != 'E';
+}
+
+// Whether a double, set here, holds exactly the integer that was read.
+bool IsExactDouble(std::string_view digits, Number* number) {
+  if (number->kind == Number::kInt64) {
+    number->real = static_cast<double>(number->integer);
+    return IsExact<double>(number->integer);
+  }
+  number->real = ToDouble(digits);
+  char text[320];  // the largest double has 309 digits
+  const auto [end, error] =
+      std::to_chars(text, text + sizeof text, number->real, std::chars_format::fixed, 0);
+  return error == std::errc() && digits == std::string_view(text, end - text);
 }
 
 // Whether a value that was read is a number that is an int64 or a double.
@@ -153,8 +169,8 @@ const char* Column::ParseList(const char* p, Fault* fault) {
   p = SkipSpace(p + 1);
   while (*p != ']') {
     // The first number of a list says whether it is one of integers.
-    if (IsDigit(*p) && (values_.kind() != Kind::kNull || IsInteger(p)) &&
-        values_.Become(Kind::kInt64)) {
+    if (use_ != Use::kDoubles && IsDigit(*p) &&
+        (values_.kind() != Kind::kNull || IsInteger(p)) && values_.Become(Kind::kInt64)) {
       Status status;
       const char* rest = ParseInt64s(p, &status);
       if (!status.ok()) return OutOfMemory(p, fault);
@@ -237,29 +253,33 @@ const char* Column::ParseInt64s(const char* p, Status* status) {
 
 const char* Column::ParseScalar(const char* p, Values* values, Fault* fault) {
   if (*p == '"') return ParseString(p, values, fault);
-  const char* end;
-  Status status;
-  if (IsDigit(*p) || *p == '-') {
-    Number number;
-    end = ScanNumber(p, &number, fault);
-    if (!end) return nullptr;
-    if (number.kind == Number::kBigInt) return nullptr;
-    const bool integer = number.kind == Number::kInt64;
-    if (!values->Become(integer ? Kind::kInt64 : Kind::kDouble)) return nullptr;
-    status =
-        integer ? values->AppendInt64(number.integer) : values->AppendDouble(number.real);
-  } else {
-    Literal literal;
-    end = ScanLiteral(p, &literal, fault);
-    if (!end) return nullptr;
-    const bool boolean = literal == Literal::kTrue || literal == Literal::kFalse;
-    if (!values->Become(boolean ? Kind::kBool : Kind::kDouble)) return nullptr;
-    status = boolean
-                 ? values->AppendBool(literal == Literal::kTrue)
-                 : values->AppendDouble(literal == Literal::kNaN
-                                            ? std::numeric_limits<double>::quiet_NaN()
-                                            : std::numeric_limits<double>::infinity());
+  if (IsDigit(*p) || *p == '-') return ParseNumber(p, values, fault);
+  Literal literal;
+  const char* end = ScanLiteral(p, &literal, fault);
+  if (!end) return nullptr;
+  const bool boolean = literal == Literal::kTrue || literal == Literal::kFalse;
+  if (!values->Become(boolean ? Kind::kBool : Kind::kDouble)) return nullptr;
+  const Status status =
+      boolean ? values->AppendBool(literal == Literal::kTrue)
+              : values->AppendDouble(literal == Literal::kNaN
+                                         ? std::numeric_limits<double>::quiet_NaN()
+                                         : std::numeric_limits<double>::infinity());
+  return status.ok() ? end : OutOfMemory(p, fault);
+}
+
+const char* Column::ParseNumber(const char* p, Values* values, Fault* fault) {
+  Number number;
+  const char* end = ScanNumber(p, &number, fault);
+  if (!end) return nullptr;
+  if (use_ == Use::kDoubles && number.kind != Number::kDouble) {
+    if (!IsExactDouble({p, static_cast<size_t>(end - p)}, &number)) return nullptr;
+    number.kind = Number::kDouble;
   }
+  if (number.kind == Number::kBigInt) return nullptr;
+  const bool integer = number.kind == Number::kInt64;
+  if (!values->Become(integer ? Kind::kInt64 : Kind::kDouble)) return nullptr;
+  const Status status =
+      integer ? values->AppendInt64(number.integer) : values->AppendDouble(number.real);
   return status.ok() ? end : OutOfMemory(p, fault);
 }
 

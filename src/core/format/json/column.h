@@ -21,9 +21,10 @@ namespace fast_axolotl::json {
 class Column {
  public:
   enum class Use {
-    kTyped,   // typed while it can be
-    kText,    // JSON text from the start
-    kIgnore,  // values are checked and dropped
+    kTyped,    // typed while it can be
+    kDoubles,  // the same, integers being doubles where these hold them exactly
+    kText,     // JSON text from the start
+    kIgnore,   // values are checked and dropped
   };
 
   Column(std::string name, int64_t first_row, Use use)
@@ -67,6 +68,7 @@ class Column {
   const char* ParseTyped(const char* p, Fault* fault);
   const char* ParseList(const char* p, Fault* fault);
   const char* ParseScalar(const char* p, Values* values, Fault* fault);
+  const char* ParseNumber(const char* p, Values* values, Fault* fault);
   const char* ParseString(const char* p, Values* values, Fault* fault);
   const char* ParseInt64s(const char* p, Status* status);
   std::shared_ptr<arrow::Field> TextField(const char* text) const;

@@ -58,8 +58,12 @@ class Rows {
     std::vector<std::shared_ptr<arrow::Field>> fields;
     std::vector<std::shared_ptr<arrow::Array>> arrays;
     for (Column& column : columns_) {
-      if (column.ignored()) continue;
       const std::string& name = column.name();
+      if (column.ignored()) {
+        // Of columns that were not asked for nothing is said.
+        if (options_.late && options_.Wants(name)) options_.late->Add(name);
+        continue;
+      }
       if (options_.sampled && options_.sampled->GetFieldIndex(name) < 0) {
         ARROW_ASSIGN_OR_RAISE(auto presence, column.Presence(count_));
         fields.push_back(PresenceField(name));
@@ -130,9 +134,8 @@ class Rows {
   Column::Use UseOf(const std::string& name) const {
     if (!options_.Wants(name)) return Column::Use::kIgnore;
     const auto field = options_.WantedField(name);
-    if (!field) return Column::Use::kTyped;
-    if (IsJsonField(*field)) return Column::Use::kText;
-    return IsReadTyped(*field->type()) ? Column::Use::kTyped : Column::Use::kText;
+    if (!field) return options_.stable ? Column::Use::kIgnore : Column::Use::kTyped;
+    return IsJsonField(*field) ? Column::Use::kText : UseFor(*field->type());
   }
 
   const ReadOptions& options_;
