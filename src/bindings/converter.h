@@ -58,7 +58,7 @@ std::nullptr_t FailBounds(const arrow::DataType& type);
 
 inline constexpr char kUseSchema[] =
     "; schema= can give the column a type that has a value for it, such as \"int64\" or "
-    "\"binary\"";
+    "\"binary\", and output=\"arrow\" gives it as it is";
 
 // The attribute of a module imported now, or null with the exception set.
 nanobind::object ImportAttribute(const char* module, const char* name);

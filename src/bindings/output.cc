@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "bindings/output_to_python.h"
 #include "bindings/register.h"
 #include "bindings/sequences.h"
 #include "bindings/status.h"
@@ -57,6 +58,7 @@ PadOptions PadOf(const PadList& columns, std::optional<int64_t> max_length,
 Output MakeOutputOf(const std::string& kind, const std::optional<PadOptions>& pad,
                     const Dataset& dataset) {
   if (pad) Check(CheckPad(*pad, *dataset.schema()));
+  if (KindNamed(kind) == Output::Kind::kArrow) CheckExport(*dataset.schema());
   return {KindNamed(kind), pad, std::nullopt};
 }
 

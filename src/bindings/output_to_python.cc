@@ -7,13 +7,16 @@
 #include <arrow/record_batch.h>
 #include <arrow/util/key_value_metadata.h>
 
+#include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "bindings/arrow_to_python.h"
 #include "bindings/json_to_python.h"
 #include "bindings/pause_collector.h"
 #include "bindings/status.h"
+#include "core/common/text.h"
 #include "core/format/options.h"
 
 namespace nb = nanobind;
@@ -71,7 +74,27 @@ nb::object Capsule(const char* name, Export&& fill) {
   return capsule;
 }
 
+// Whether names pass through Arrow's C interface, which are zero-terminated UTF-8.
+bool HasPlainNames(const arrow::FieldVector& fields) {
+  return std::all_of(fields.begin(), fields.end(), [](const auto& field) {
+    const std::string& name = field->name();
+    return name.find('\0') == std::string::npos && ValidUtf8Prefix(name) == name.size() &&
+           HasPlainNames(field->type()->fields());
+  });
+}
+
 }  // namespace
+
+void CheckExport(const arrow::Schema& schema) {
+  for (const auto& field : schema.fields()) {
+    if (HasPlainNames({field})) continue;
+    Throw(
+        Status::Invalid("column ", Quoted(field->name()),
+                        " has a name, or names in it, that Arrow cannot hand over: they "
+                        "are no UTF-8 or have a zero byte; leave it out with columns=, "
+                        "or use another output than \"arrow\""));
+  }
+}
 
 nb::object ColumnsToDict(const OutputBatch& batch, ArrayKind kind, Misfit* misfit) {
   const PauseCollector pause;
@@ -99,6 +122,7 @@ nb::object ColumnsToDict(const OutputBatch& batch, ArrayKind kind, Misfit* misfi
 }
 
 nb::object ExportSchema(const arrow::Schema& schema) {
+  CheckExport(schema);
   static const auto kJson = arrow::key_value_metadata(
       {"ARROW:extension:name", "ARROW:extension:metadata"}, {"arrow.json", ""});
   arrow::FieldVector fields = schema.fields();

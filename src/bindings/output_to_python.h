@@ -16,6 +16,9 @@ namespace fast_axolotl {
 // exception set where a row has no Python value, and `*misfit` tells which.
 nanobind::object ColumnsToDict(const OutputBatch& batch, ArrayKind kind, Misfit* misfit);
 
+// Throws a ValueError unless a schema can be given to others.
+void CheckExport(const arrow::Schema& schema);
+
 // The batch as a pyarrow.RecordBatch over the same memory.
 nanobind::object ToPyArrow(const arrow::RecordBatch& batch);
 

@@ -181,7 +181,9 @@ class Reader {
   }
 
   OutputOptions OutputOptionsOf() const {
-    return {Schema(), output_.kind == Output::Kind::kArrow, output_.pad, output_.pack};
+    return {Schema(), output_.kind == Output::Kind::kArrow, output_.pad, output_.pack,
+            // No array of torch is read-only.
+            output_.kind == Output::Kind::kTorch};
   }
 
   void Stop() {

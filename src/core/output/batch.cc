@@ -1,28 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/output/batch.h"
 
+#include <arrow/array/array_dict.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
-#include <arrow/compute/api_vector.h>
 
 #include <utility>
+
+#include "core/common/text.h"
+#include "core/format/convert.h"
 
 namespace fast_axolotl {
 namespace {
 
-// The values of `column` at `indices`. Arrow's own function has no string views and no
-// run-end encoded values: those are put together row by row.
-Result<std::shared_ptr<arrow::Array>> TakeColumn(
-    const std::shared_ptr<arrow::Array>& column, const arrow::UInt32Array& indices) {
-  auto taken = arrow::compute::Take(*column, indices);
-  if (taken.ok() || !taken.status().IsNotImplemented()) return taken;
-  arrow::ArrayVector rows;
-  for (int64_t i = 0; i < indices.length(); ++i) {
-    rows.push_back(column->Slice(indices.Value(i), 1));
+// The values of arrays of dictionaries that Arrow cannot unite: all of them, behind each
+// other.
+Result<std::shared_ptr<arrow::Array>> JoinDictionaries(const arrow::ArrayVector& parts) {
+  arrow::ArrayVector dictionaries;
+  arrow::ArrayVector indices;
+  int64_t before = 0;
+  for (const auto& part : parts) {
+    const auto& encoded = static_cast<const arrow::DictionaryArray&>(*part);
+    arrow::Int64Builder builder;
+    for (int64_t i = 0; i < encoded.length(); ++i) {
+      ARROW_RETURN_NOT_OK(encoded.IsNull(i)
+                              ? builder.AppendNull()
+                              : builder.Append(before + encoded.GetValueIndex(i)));
+    }
+    ARROW_ASSIGN_OR_RAISE(indices.emplace_back(), builder.Finish());
+    dictionaries.push_back(encoded.dictionary());
+    before += encoded.dictionary()->length();
   }
-  return arrow::Concatenate(rows);
+  const auto& type = parts[0]->type();
+  ARROW_ASSIGN_OR_RAISE(auto dictionary, arrow::Concatenate(dictionaries));
+  ARROW_ASSIGN_OR_RAISE(const auto wide, arrow::Concatenate(indices));
+  ARROW_ASSIGN_OR_RAISE(
+      auto narrow,
+      ConvertArray(wide, static_cast<const arrow::DictionaryType&>(*type).index_type(),
+                   Change::kNone));
+  return std::make_shared<arrow::DictionaryArray>(type, std::move(narrow),
+                                                  std::move(dictionary));
+}
+
+Result<std::shared_ptr<arrow::Array>> Join(const arrow::ArrayVector& parts) {
+  auto joined = arrow::Concatenate(parts);
+  if (joined.ok() || parts[0]->type_id() != arrow::Type::DICTIONARY) return joined;
+  return JoinDictionaries(parts);
 }
 
 Result<std::shared_ptr<arrow::UInt32Array>> Indices(const std::vector<uint32_t>& rows) {
@@ -64,7 +89,7 @@ Result<Piece> Gather(const Piece& piece) {
   Piece gathered = piece;
   arrow::ArrayVector columns;
   for (const auto& column : piece.rows->columns()) {
-    ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeColumn(column, *indices));
+    ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeRows(column, *indices));
   }
   gathered.rows = arrow::RecordBatch::Make(piece.rows->schema(), indices->length(),
                                            std::move(columns));
@@ -94,10 +119,16 @@ Result<std::shared_ptr<arrow::RecordBatch>> Collect(
     } else if (parts.size() == 1) {
       column = std::move(parts[0]);
     } else {
-      ARROW_ASSIGN_OR_RAISE(column, arrow::Concatenate(parts));
+      auto joined = Join(parts);
+      if (!joined.ok()) {
+        // Such as strings of more than 2 GiB together.
+        return Status::CapacityError("column ", Quoted(field->name()), ": ",
+                                     joined.status().message());
+      }
+      column = std::move(*joined);
     }
     if (order) {
-      ARROW_ASSIGN_OR_RAISE(column, TakeColumn(column, *order));
+      ARROW_ASSIGN_OR_RAISE(column, TakeRows(column, *order));
     }
     columns.push_back(std::move(column));
   }

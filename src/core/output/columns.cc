@@ -2,8 +2,10 @@
 #include "core/output/columns.h"
 
 #include <arrow/array.h>
+#include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/buffer.h>
+#include <arrow/extension_type.h>
 #include <arrow/type_traits.h>
 #include <arrow/util/bit_util.h>
 #include <arrow/util/float16.h>
@@ -11,8 +13,11 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <string>
 #include <utility>
 
+#include "core/format/convert.h"
+#include "core/format/family.h"
 #include "core/format/options.h"
 
 namespace fast_axolotl {
@@ -23,10 +28,11 @@ bool IsNumeric(const arrow::DataType& type) {
          arrow::is_floating(type.id());
 }
 
-// The first null of `[begin, end)`, or `end`.
-int64_t FirstNull(const arrow::Array& array, int64_t begin, int64_t end) {
-  while (begin < end && array.IsValid(begin)) ++begin;
-  return begin;
+// There is one.
+int64_t FirstNull(const arrow::Array& array) {
+  int64_t i = 0;
+  while (array.IsValid(i)) ++i;
+  return i;
 }
 
 template <typename T>
@@ -54,18 +60,21 @@ Result<std::shared_ptr<arrow::Buffer>> Unpack(const arrow::BooleanArray& array) 
   return buffer;
 }
 
-// Sets the column's tensor to all values of a numeric array. `*null` is the value that
-// has no number, where one is Invalid.
+// Sets the column's tensor to all values of a numeric array, in memory that is its alone
+// if the column is not `shared`. `*null` is the value that has no number, where one is
+// Invalid.
 Status SetTensor(const arrow::Array& array, std::vector<int64_t> shape,
                  OutputColumn* column, int64_t* null) {
   std::shared_ptr<arrow::DataType> type = array.type();
   const bool floating = arrow::is_floating(type->id());
   if (!floating && array.null_count() > 0) {
-    *null = FirstNull(array, 0, array.length());
-    return Status::Invalid("null, and arrays of ", type->ToString(),
-                           " have no value for it; schema= can make the column "
-                           "\"double\", whose nulls are NaN, output=\"arrow\" keeps "
-                           "nulls as they are");
+    *null = FirstNull(array);
+    return Status::Invalid(
+        "null, for which arrays of ", type->ToString(), " have no value; ",
+        type->id() == arrow::Type::BOOL
+            ? ""
+            : "schema= can give the column a type of floats, whose nulls are NaN, and ",
+        "output=\"arrow\" and output=\"python\" keep nulls");
   }
   std::shared_ptr<arrow::Buffer> values;
   column->boolean = type->id() == arrow::Type::BOOL;
@@ -80,7 +89,7 @@ Status SetTensor(const arrow::Array& array, std::vector<int64_t> shape,
                                 array.length() * width);
     // Files may be written without alignment, which tensors count on.
     const bool aligned = reinterpret_cast<uintptr_t>(values->data()) % width == 0;
-    if (array.null_count() > 0 || !aligned) {
+    if (array.null_count() > 0 || !aligned || !column->shared) {
       ARROW_ASSIGN_OR_RAISE(values, Copy(values->data(), values->size()));
       constexpr uint16_t kHalfNaN = 0x7E00;
       if (width == 2) PutNaN(array, kHalfNaN, values->mutable_data());
@@ -88,8 +97,6 @@ Status SetTensor(const arrow::Array& array, std::vector<int64_t> shape,
         PutNaN(array, std::numeric_limits<float>::quiet_NaN(), values->mutable_data());
       if (width == 8)
         PutNaN(array, std::numeric_limits<double>::quiet_NaN(), values->mutable_data());
-    } else {
-      column->shared = true;
     }
   }
   ARROW_ASSIGN_OR_RAISE(column->tensor,
@@ -97,20 +104,17 @@ Status SetTensor(const arrow::Array& array, std::vector<int64_t> shape,
   return Status::OK();
 }
 
-// Lists of any length, `items` being those of all rows.
-template <typename ListArray>
-Status SetRagged(const ListArray& lists, OutputColumn* column, int64_t* row) {
-  const int64_t begin = lists.length() ? lists.value_offset(0) : 0;
-  const int64_t end = lists.length() ? lists.value_offset(lists.length()) : 0;
-  column->offsets.reserve(lists.length() + 1);
+// Lists of any length.
+Status SetRagged(const arrow::Array& array, OutputColumn* column, int64_t* row) {
+  ARROW_ASSIGN_OR_RAISE(const Lists lists, SplitLists(array));
+  column->offsets.reserve(lists.lengths.size() + 1);
   column->offsets.push_back(0);
-  for (int64_t i = 0; i < lists.length(); ++i) {
-    column->offsets.push_back(lists.value_offset(i + 1) - begin);
-    if (lists.IsNull(i)) column->null_rows.push_back(i);
+  for (int64_t i = 0; i < array.length(); ++i) {
+    column->offsets.push_back(column->offsets.back() + lists.lengths[i]);
+    if (array.IsNull(i)) column->null_rows.push_back(i);
   }
   int64_t null = 0;
-  const Status status =
-      SetTensor(*lists.values()->Slice(begin, end - begin), {end - begin}, column, &null);
+  const Status status = SetTensor(*lists.items, {lists.items->length()}, column, &null);
   if (!status.ok()) {
     const auto after =
         std::upper_bound(column->offsets.begin(), column->offsets.end(), null);
@@ -146,51 +150,72 @@ Status SetFixed(const arrow::FixedSizeListArray& lists, OutputColumn* column,
                 int64_t* row) {
   const int64_t size = lists.list_type()->list_size();
   auto items = lists.values()->Slice(lists.offset() * size, lists.length() * size);
+  if (lists.null_count() > 0 && size == 0) {
+    *row = FirstNull(lists);
+    return Status::Invalid(
+        "null, for which arrays of lists of no items have no value; "
+        "output=\"arrow\" and output=\"python\" keep nulls");
+  }
   if (lists.null_count() > 0) {
     ARROW_ASSIGN_OR_RAISE(items, NullItems(lists, items));
   }
   int64_t null = 0;
   const Status status = SetTensor(*items, {lists.length(), size}, column, &null);
-  if (!status.ok()) *row = size ? null / size : 0;
+  if (!status.ok()) *row = null / size;
   return status;
+}
+
+// The truth values that Arrow's extension type keeps as bytes.
+Result<std::shared_ptr<arrow::Array>> BoolsOf(const arrow::Array& bytes) {
+  arrow::BooleanBuilder builder;
+  const auto& values = static_cast<const arrow::Int8Array&>(bytes);
+  for (int64_t i = 0; i < values.length(); ++i) {
+    ARROW_RETURN_NOT_OK(values.IsNull(i) ? builder.AppendNull()
+                                         : builder.Append(values.Value(i) != 0));
+  }
+  return builder.Finish();
+}
+
+// The numbers that an extension type, a dictionary or runs stand for, or the array.
+Result<std::shared_ptr<arrow::Array>> Plain(const std::shared_ptr<arrow::Array>& array) {
+  if (array->type_id() == arrow::Type::EXTENSION) {
+    const auto& extension = static_cast<const arrow::ExtensionArray&>(*array);
+    const std::string name = extension.extension_type()->extension_name();
+    return name == "arrow.bool8" ? BoolsOf(*extension.storage())
+                                 : Plain(extension.storage());
+  }
+  const auto type = DecodedType(array->type());
+  return IsNumeric(*type) ? ConvertArray(array, type, Change::kNone) : array;
 }
 
 }  // namespace
 
 Result<OutputColumn> LayOutColumn(const arrow::Field& field,
-                                  const std::shared_ptr<arrow::Array>& array,
+                                  const std::shared_ptr<arrow::Array>& array, bool own,
                                   int64_t* row) {
   OutputColumn column;
   column.name = field.name();
   column.json = IsJsonField(field);
-  const arrow::DataType& type = *array->type();
-  if (IsNumeric(type)) {
+  column.shared = !own;
+  ARROW_ASSIGN_OR_RAISE(const auto plain, Plain(array));
+  if (IsNumeric(*plain->type())) {
     column.layout = OutputColumn::Layout::kDense;
-    ARROW_RETURN_NOT_OK(SetTensor(*array, {array->length()}, &column, row));
+    ARROW_RETURN_NOT_OK(SetTensor(*plain, {plain->length()}, &column, row));
     return column;
   }
-  switch (type.id()) {
-    case arrow::Type::LIST:
-    case arrow::Type::LARGE_LIST:
-      if (!IsNumeric(*type.field(0)->type())) break;
-      column.layout = OutputColumn::Layout::kRagged;
-      ARROW_RETURN_NOT_OK(
-          type.id() == arrow::Type::LIST
-              ? SetRagged(static_cast<const arrow::ListArray&>(*array), &column, row)
-              : SetRagged(static_cast<const arrow::LargeListArray&>(*array), &column,
-                          row));
-      return column;
-    case arrow::Type::FIXED_SIZE_LIST: {
-      if (!IsNumeric(*type.field(0)->type())) break;
-      column.layout = OutputColumn::Layout::kDense;
-      ARROW_RETURN_NOT_OK(
-          SetFixed(static_cast<const arrow::FixedSizeListArray&>(*array), &column, row));
-      return column;
-    }
-    default:
-      break;
+  if (FamilyOf(*plain->type()) != Family::kList ||
+      !IsNumeric(*plain->type()->field(0)->type())) {
+    column.array = array;
+    return column;
   }
-  column.array = array;
+  if (plain->type_id() == arrow::Type::FIXED_SIZE_LIST) {
+    column.layout = OutputColumn::Layout::kDense;
+    ARROW_RETURN_NOT_OK(
+        SetFixed(static_cast<const arrow::FixedSizeListArray&>(*plain), &column, row));
+  } else {
+    column.layout = OutputColumn::Layout::kRagged;
+    ARROW_RETURN_NOT_OK(SetRagged(*plain, &column, row));
+  }
   return column;
 }
 

@@ -27,17 +27,18 @@ struct OutputColumn {
   bool json = false;  // whose strings are JSON values in text form
   std::shared_ptr<arrow::Tensor> tensor;
   bool boolean = false;  // the tensor's bytes are truth values
-  bool shared = false;   // the tensor's memory is not this batch's alone
+  bool shared = false;   // the tensor's memory may not be this column's alone
   std::vector<int64_t> offsets;
   std::vector<int64_t> null_rows;  // of a ragged column, increasing
 };
 
 /// Numbers and truth values become dense, lists of them ragged (those of one fixed size
-/// dense), all else stays values. Memory is viewed and not copied, but for truth values,
-/// which Arrow keeps as bits, and floats that are null, which become NaN. Invalid where
-/// an integer or a truth value is null; `*row` is the row it stands in.
+/// dense), all else stays values. Memory is viewed and not copied, unless `own` asks for
+/// memory that is the column's alone; but for truth values, which Arrow keeps as bits,
+/// and floats that are null, which become NaN. Invalid where an integer or a truth value
+/// is null; `*row` is the row it stands in.
 Result<OutputColumn> LayOutColumn(const arrow::Field& field,
-                                  const std::shared_ptr<arrow::Array>& array,
+                                  const std::shared_ptr<arrow::Array>& array, bool own,
                                   int64_t* row);
 
 }  // namespace fast_axolotl

@@ -88,9 +88,9 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
       continue;
     }
     misfit->column = field->name();
-    ARROW_ASSIGN_OR_RAISE(
-        output.columns.emplace_back(),
-        LayOutColumn(*field, rows->GetColumnByName(field->name()), &misfit->row));
+    ARROW_ASSIGN_OR_RAISE(output.columns.emplace_back(),
+                          LayOutColumn(*field, rows->GetColumnByName(field->name()),
+                                       options.own, &misfit->row));
   }
   for (OutputColumn& column : padded) output.columns.push_back(std::move(column));
   return output;

@@ -23,6 +23,7 @@ struct OutputOptions {
   bool as_arrow = false;  // a record batch, and no columns
   std::optional<PadOptions> pad;
   std::optional<PackColumns> pack;  // a unit, and no columns
+  bool own = false;                 // columns of numbers get memory that is theirs alone
 };
 
 /// A batch in the form in which it is handed over.
