@@ -44,7 +44,7 @@ QUICK = {
     "tok.*": ["pyarrow"],
     "*": ["polars", "pyarrow"],
 }
-QUICK_REPEATS = 2
+QUICK_REPEATS = 3
 QUICK_MINUTES = 4.5
 
 
