@@ -196,10 +196,18 @@ class StreamingDataset(EpochDataset):
         return self._options.handover.pack
 
     def _packing(self, pack: PackOptions) -> Packing:
-        if self._packs is None or self._packs[0] != os.getpid():
-            packing = Packing(pack, self.batch_size, self._open(), self._index())
-            self._packs = (os.getpid(), packing)
-        return self._packs[1]
+        packs = self._packs
+        # Lengths that were missing may have been measured since.
+        if packs is None or packs[0] != os.getpid() or packs[1].lengths is None:
+            packing = Packing(
+                pack,
+                self.batch_size,
+                self._open(),
+                self._index(),
+                transformed=self._options.handover.transform is not None,
+            )
+            packs = self._packs = (os.getpid(), packing)
+        return packs[1]
 
     def _plan(self, run: Run, lanes: int) -> _core.Plan:
         kept = self._passes.kept
@@ -262,7 +270,7 @@ class StreamingDataset(EpochDataset):
         # Where the cursors are of an earlier batch, lengths tell what came since.
         needed = run.start > began or (not single and (topology.world > 1 or self._cut()))
         if needed:
-            packing.require_lengths(options.handover.transform)
+            packing.require_lengths()
         self._warn_from_start(state)
         plan = self._plan(run, state.lanes)
         reader = _core.Reader.lanes(
@@ -277,7 +285,7 @@ class StreamingDataset(EpochDataset):
         cursors = dict(enumerate(state.cursors))
         turns: Turns | ShareTurns
         limit = None
-        if not needed and (single or not packing.known(options.handover.transform)):
+        if not needed and (single or packing.lengths is None):
             lanes = range(topology.worker, state.lanes, topology.workers)
             cursors = {lane: cursors[lane] for lane in lanes}
             turns = Turns(lanes)
@@ -353,15 +361,21 @@ class StreamingDataset(EpochDataset):
 
         Raises:
             ImportError: datasets is not installed, or older than 5.0.
-            ValueError: This dataset has ``map``, ``take`` or ``skip``, which work on
-                batches, or a column of a type that datasets does not know, or
-                ``distributed`` gives one rank's share.
+            ValueError: This dataset has ``map``, ``take``, ``skip``, ``transform``,
+                ``pad`` or ``pack``, which work on batches, or a column of a type that
+                datasets does not know, or ``distributed`` gives one rank's share.
         """
         shards = _options.integer("num_shards", num_shards, 1, (1 << 31) - 1)
         if self._maps or self._first or self._last is not None:
             raise ValueError(
                 "to_hf() gives the rows of the files, and map(), take() and skip() of "
                 "this dataset work on its batches: use those of what to_hf() returns"
+            )
+        handover = self._options.handover
+        if handover.transform or handover.pad or handover.pack:
+            raise ValueError(
+                "to_hf() gives the rows of the files, and pad=, pack= and transform= of "
+                "this dataset make its batches: use map() of what to_hf() returns"
             )
         if self._distributed not in ("auto", "off"):
             raise ValueError(

@@ -247,7 +247,17 @@ class EpochDataset(ABC):
         )
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Iterate over the rows, in the same order: one ``dict`` a row."""
+        """Iterate over the rows, in the same order: one ``dict`` a row.
+
+        Raises:
+            TypeError: Rows are packed; where ``output``, ``transform`` or ``map`` makes
+                batches that are no dicts, while iterating.
+        """
+        if self._pack_order():
+            raise TypeError(
+                "rows() gives rows of the files, and packed rows hold several of them: "
+                "iterate over the dataset itself"
+            )
         return RowIterator(self._iterate())
 
     def loader(self, **kwargs: Any) -> DataLoader[Batch]:

@@ -164,6 +164,11 @@ class RowIterator:
                 return row
             before = self._batches.rows_read
             batch = next(self._batches)
+            if not isinstance(batch, Mapping):
+                raise TypeError(
+                    "rows() takes dicts of columns apart, and batches are of type "
+                    f"{type(batch).__name__}: iterate over the dataset itself"
+                )
             if batch:
                 self._rows = (
                     dict(zip(batch, values, strict=True))

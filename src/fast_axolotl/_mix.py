@@ -190,7 +190,15 @@ class _MixReader:
         self._rows_before = 0
         self._bytes_before = 0
         self._decoding_before = 0.0
-        self._names = [name for name, _ in owner._open().schema]  # noqa: SLF001
+        # A transform makes columns of its own, which no schema knows.
+        self._names = list(
+            dict.fromkeys(
+                name
+                for source in owner._sources  # noqa: SLF001
+                if source._options.handover.transform is None  # noqa: SLF001
+                for name in source.schema
+            )
+        )
         self._closed = False
 
     def next_batch(self) -> Batch:

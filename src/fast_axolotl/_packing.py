@@ -229,25 +229,28 @@ class Packing:
         batch_size: int,
         dataset: _core.Dataset,
         index: _core.Index,
+        *,
+        transformed: bool,
     ) -> None:
         self._pack = pack
         self._batch_size = batch_size
         self._index = index
-        column = pack.tokens.encode("utf-8", "surrogatepass")
+        # Of what a transform returns nobody knows the lengths.
+        self._transformed = transformed
         # None: nobody measured them.
-        self.lengths = _core.load_lengths(dataset, index, _core.index_folder(), column)
+        self.lengths: _core.Lengths | None = None
+        if not transformed:
+            column = pack.tokens.encode("utf-8", "surrogatepass")
+            folder = _core.index_folder()
+            self.lengths = _core.load_lengths(dataset, index, folder, column)
 
-    def known(self, transform: Transform | None) -> bool:
-        """Whether the lengths of all sequences are known."""
-        return self.lengths is not None and transform is None
-
-    def require_lengths(self, transform: Transform | None) -> None:
+    def require_lengths(self) -> None:
         """Refuse what only the lengths of all sequences make possible.
 
         Raises:
             ValueError: They are not known.
         """
-        if transform is not None:
+        if self._transformed:
             raise ValueError(
                 "packing what transform= returns needs one process or the workers of one "
                 "loader: how long its sequences are is not known before, and ranks "
@@ -264,6 +267,11 @@ class Packing:
         self, plan: _core.Plan, lanes: int, cursors: Sequence[Cursor] | None = None
     ) -> Schedule:
         """Return the batches of all lanes, from these cursors on."""
+        if self._transformed:
+            raise TypeError(
+                "how many packed batches transform= gives is known at the end only: it "
+                "decides how long the sequences are"
+            )
         if self.lengths is None:
             raise TypeError(
                 "the number of packed batches is known once the lengths of the sequences "
