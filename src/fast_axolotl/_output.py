@@ -268,8 +268,13 @@ class Padder:
     """Pads what a transform made of a batch."""
 
     def __init__(self, pad: PadOptions, torch: bool) -> None:
+        self._options = pad
         self._pad = pad.core()
         self._torch = torch
+
+    def __reduce__(self) -> tuple[type[Padder], tuple[PadOptions, bool]]:
+        # A collate_fn goes to workers that are spawned.
+        return Padder, (self._options, self._torch)
 
     def __call__(self, batch: object) -> dict[str, Any]:
         if not isinstance(batch, Mapping):
