@@ -83,7 +83,7 @@ reveal_type(detect_format("a.csv.gz"))  # is: tuple[str, str | None]
 reveal_type(list_supported_formats())  # is: list[str]
 reveal_type(get_version())  # is: str
 reveal_type(is_available())  # is: bool
-reveal_type(count_rows("a", progress=lambda rows, done, total: None))  # is: int
+reveal_type(count_rows("a", progress=lambda done, total: None))  # is: int
 detect_format(["a", "b"])  # error: arg-type
 
 misspelt = fast_axolotl.streaming_dataset_raeder  # error: attr-defined

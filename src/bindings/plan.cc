@@ -42,6 +42,19 @@ std::shared_ptr<DatasetIndex> BuildIndex(std::shared_ptr<Dataset> dataset,
   return std::const_pointer_cast<DatasetIndex>(ValueOf(std::move(index)));
 }
 
+// Counts the rows of all files by a pass that decodes none; `progress` as above.
+int64_t CountRows(std::shared_ptr<Dataset> dataset, int num_threads,
+                  nb::object progress) {
+  Ticker ticker(std::move(progress));
+  const ReadOptions options = ticker.Watch(dataset->options());
+  auto rows = [&] {
+    const nb::gil_scoped_release release;
+    return CountFiles(dataset, options, num_threads);
+  }();
+  ticker.Rethrow();
+  return ValueOf(std::move(rows));
+}
+
 std::shared_ptr<DatasetIndex> LoadIndex(const Dataset& dataset,
                                         const std::string& folder) {
   const nb::gil_scoped_release release;
@@ -110,6 +123,8 @@ void RegisterPlan(nb::module_& m) {
   m.def("build_index", &BuildIndex, nb::arg("dataset"), nb::arg("folder"),
         nb::arg("num_threads"), nb::arg("progress").none(),
         "The index of all files: kept ones, and for the others one built now.");
+  m.def("count_rows", &CountRows, nb::arg("dataset"), nb::arg("num_threads"),
+        nb::arg("progress").none(), "The number of rows, from a pass over all files.");
   m.def("load_index", &LoadIndex, nb::arg("dataset"), nb::arg("folder"),
         nb::sig("def load_index(dataset: Dataset, folder: str) -> Index | None"),
         "The index of all files if it is kept, else None.");

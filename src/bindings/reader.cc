@@ -88,15 +88,6 @@ class Reader {
     return Give();
   }
 
-  // The number of rows of the next batch, whose values are not made.
-  int64_t NextCount() {
-    const Turn turn(this);
-    std::optional<Batch> batch = Wait(source_->next);
-    if (!batch) throw nb::stop_iteration();
-    rows_read_ += batch->rows;
-    return batch->rows;
-  }
-
   void Close() {
     closed_ = true;
     if (::getpid() != process_) return Stop();
@@ -441,7 +432,6 @@ void RegisterReader(nb::module_& m) {
            "The batch of that number in that lane, of a reader made by `lanes`.")
       .def("next_batch", &Reader::Next, nb::sig("def next_batch(self) -> typing.Any"),
            "The next batch, as `output` says.")
-      .def("next_count", &Reader::NextCount, "The next batch's number of rows.")
       .def_prop_ro(
           "mark", [](const Reader&) { return nb::none(); },
           "What a state has to know besides the number of batches: nothing.")

@@ -99,6 +99,9 @@ def index_folder() -> str:
 def build_index(dataset: Dataset, folder: str, num_threads: int, progress: object | None) -> Index:
     """The index of all files: kept ones, and for the others one built now."""
 
+def count_rows(dataset: Dataset, num_threads: int, progress: object | None) -> int:
+    """The number of rows, from a pass over all files."""
+
 def load_index(dataset: Dataset, folder: str) -> Index | None:
     """The index of all files if it is kept, else None."""
 
@@ -211,9 +214,6 @@ class Reader:
 
     def next_batch(self) -> Any:
         """The next batch, as `output` says."""
-
-    def next_count(self) -> int:
-        """The next batch's number of rows."""
 
     @property
     def mark(self) -> None:

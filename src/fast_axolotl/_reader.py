@@ -240,21 +240,22 @@ def count_rows(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
-    progress: Callable[[int, int, int], object] | None = None,
+    progress: Callable[[int, int], object] | None = None,
 ) -> int:
     """Count the rows of data files, exactly.
 
     Footers tell the number where the format has them, and so does an index that was built
-    of the files as they are; all other files are read.
+    of the files as they are; all other files are read. Rows are told apart, and what they
+    hold is not looked at: a row that cannot be read counts, too.
 
     Args:
         path: As for :func:`streaming_dataset_reader`, as are all but ``progress``.
-        columns: The columns to decode while reading.
+        columns: Columns that there must be.
         schema: Types of columns.
         format: The format of all files.
         csv: How CSV files are written.
-        progress: Called now and then with the rows so far, the bytes read from disk and
-            the files' size in bytes.
+        progress: Called now and then with the bytes read from disk and the files' size
+            in bytes. What it raises ends the work and is passed on.
 
     Raises:
         OSError: A file that cannot be read, is truncated or corrupt.
@@ -277,16 +278,9 @@ def count_rows(
     index = _core.load_index(dataset, _core.index_folder())
     if index is not None:
         return index.rows
-    reader = options.plain_reader(dataset)
-    try:
-        while True:
-            reader.next_count()
-            if progress is not None:
-                progress(reader.rows_read, reader.bytes_read, dataset.bytes_total)
-    except StopIteration:
-        return reader.rows_read
-    finally:
-        reader.close()
+    total = dataset.bytes_total
+    tick = None if progress is None else lambda done: progress(done, total)
+    return _core.count_rows(dataset, options.threads(1), tick)
 
 
 def build_index(

@@ -236,7 +236,10 @@ def _count(args: argparse.Namespace) -> None:
     files = len(_paths.resolve(_path(args)))
     with Progress() as progress:
         rows = count_rows(
-            _path(args), columns=_columns(args), format=args.format, progress=progress
+            _path(args),
+            columns=_columns(args),
+            format=args.format,
+            progress=lambda done, total: progress(None, done, total),
         )
     _print_rows_of_files(args, rows, files, time.perf_counter() - start)
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 namespace fast_axolotl {
 namespace {
@@ -43,7 +44,25 @@ bool EndsWithIgnoreCase(std::string_view text, std::string_view suffix) {
 }
 
 int64_t CountNewlines(std::string_view text) {
-  return std::count(text.begin(), text.end(), '\n');
+  // Sixteen at a time, as a compiler does it of itself only in part: a match is a byte of
+  // ones, that is -1, and so many are added up as a byte can count.
+  using Bytes = uint8_t __attribute__((vector_size(16)));
+  constexpr size_t kMost = 255;
+  int64_t count = 0;
+  const char* p = text.data();
+  size_t left = text.size();
+  while (left >= sizeof(Bytes)) {
+    Bytes sums{};
+    for (size_t i = 0; i < kMost && left >= sizeof(Bytes); ++i) {
+      Bytes bytes;
+      std::memcpy(&bytes, p, sizeof bytes);
+      sums -= reinterpret_cast<Bytes>(bytes == '\n');
+      p += sizeof bytes;
+      left -= sizeof bytes;
+    }
+    for (size_t i = 0; i < sizeof sums; ++i) count += sums[i];
+  }
+  return count + std::count(p, p + left, '\n');
 }
 
 int64_t CountLineEnds(std::string_view text) {

@@ -51,6 +51,9 @@ struct ReadOptions {
   std::shared_ptr<LateColumns> late;
   CsvOptions csv;
   std::shared_ptr<ByteCounter> counter;
+  /// Whether indexing a compressed file also finds where it can be read from; finding
+  /// that takes longer than reading.
+  bool restart_points = true;
   /// Called now and then by passes that take long; an error ends the pass.
   std::function<Status()> tick;
 

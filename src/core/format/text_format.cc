@@ -150,7 +150,10 @@ Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
 Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
                             TextFormat format) {
   FileIndex index;
-  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRecording(options.counter, &index.points));
+  ARROW_ASSIGN_OR_RAISE(auto stream,
+                        options.restart_points
+                            ? input.OpenRecording(options.counter, &index.points)
+                            : input.OpenStream(options.counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
   BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter),

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -12,11 +13,17 @@
 
 namespace fast_axolotl {
 
-Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
-    const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
-    const ReadOptions& options, int num_threads) {
-  const size_t count = dataset->files().size();
-  std::vector<std::shared_ptr<const FileIndex>> indexes(count);
+namespace {
+
+using FileIndexPtr = std::shared_ptr<const FileIndex>;
+using IndexFile = std::function<Result<FileIndexPtr>(const Input&, const ReadOptions&)>;
+
+// What `index_file` finds of each file, several at a time.
+Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset,
+                                            const ReadOptions& options, int num_threads,
+                                            const IndexFile& index_file) {
+  const size_t count = dataset.files().size();
+  std::vector<FileIndexPtr> indexes(count);
   std::mutex mutex;
   std::condition_variable done;
   std::atomic<size_t> next = 0;
@@ -33,9 +40,9 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     while (!stop) {
       const size_t file = next++;
       if (file >= count) break;
-      auto index = Guarded([&]() -> Result<std::shared_ptr<const FileIndex>> {
-        ARROW_ASSIGN_OR_RAISE(const Input input, dataset->input(file));
-        return store.LoadOrBuild(input, quiet);
+      auto index = Guarded([&]() -> Result<FileIndexPtr> {
+        ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
+        return index_file(input, quiet);
       });
       const std::lock_guard lock(mutex);
       if (index.ok()) {
@@ -80,7 +87,35 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
   for (std::thread& thread : threads) thread.join();
   ARROW_RETURN_NOT_OK(ended);
   ARROW_RETURN_NOT_OK(failure);
+  return indexes;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
+    const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
+    const ReadOptions& options, int num_threads) {
+  ARROW_ASSIGN_OR_RAISE(auto indexes,
+                        IndexEach(*dataset, options, num_threads,
+                                  [&](const Input& input, const ReadOptions& quiet) {
+                                    return store.LoadOrBuild(input, quiet);
+                                  }));
   return std::make_shared<const DatasetIndex>(std::move(indexes));
+}
+
+Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
+                           const ReadOptions& options, int num_threads) {
+  ReadOptions counting = options;
+  counting.restart_points = false;
+  ARROW_ASSIGN_OR_RAISE(
+      auto indexes,
+      IndexEach(*dataset, counting, num_threads,
+                [](const Input& input, const ReadOptions& quiet) -> Result<FileIndexPtr> {
+                  ARROW_ASSIGN_OR_RAISE(FileIndex index,
+                                        input.format->index(input, quiet));
+                  return std::make_shared<const FileIndex>(std::move(index));
+                }));
+  return DatasetIndex(std::move(indexes)).rows();
 }
 
 std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,

@@ -15,6 +15,10 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
     const ReadOptions& options, int num_threads);
 
+/// The rows of all files, found the same way; nothing is kept.
+Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
+                           const ReadOptions& options, int num_threads);
+
 /// The index of all files, if it is kept for each of them, else null.
 std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,
                                                   const IndexStore& store);
