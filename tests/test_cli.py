@@ -276,7 +276,7 @@ def test_count_takes_the_index_that_exists(tmp_path):
     path.write_text('{"id": 1}\n{"id": 2}\n{"id": 3}\n')
     times = path.stat()
     assert json_lines("index", path)[0]["rows"] == 3
-    path.write_text('{"id": 1}\n{"id": 2, "b": 12}\n')
+    path.write_text('{"id": 1}\n{"id": 2, "b": 123}\n')
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert path.stat().st_size == times.st_size
     assert json_lines("count", path)[0]["rows"] == 3
