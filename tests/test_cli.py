@@ -273,19 +273,19 @@ def test_an_index_makes_the_length_exact(tmp_path):
 def test_count_takes_the_index_that_exists(tmp_path):
     """Shown by a change that nothing but reading the file tells: see its times."""
     path = tmp_path / "rows.jsonl"
-    path.write_text('{"id": 1}\n{"id": 2}\n{"id": 3}\n')
+    line = json.dumps({"text": "x" * 1000}) + "\n"
+    path.write_text(line * 6000)
     times = path.stat()
-    assert json_lines("index", path)[0]["rows"] == 3
-    path.write_text('{"id": 1}\n{"id": 2, "b": 123}\n')
+    assert json_lines("index", path)[0]["rows"] == 6000
+    path.write_text(line * 5998 + line[:-1] + " " + line)
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert path.stat().st_size == times.st_size
-    assert json_lines("count", path)[0]["rows"] == 3
+    assert json_lines("count", path)[0]["rows"] == 6000
     with path.open("a") as file:
-        file.write('{"id": 4}\n')
-    assert json_lines("count", path)[0]["rows"] == 3
+        file.write(line)
+    assert json_lines("count", path)[0]["rows"] == 6000
     with path.open("a") as file:
-        file.write('{"id": 5}\n')
-    assert json_lines("count", path)[0]["rows"] == 4
+        file.write(line)
+    assert json_lines("count", path)[0]["rows"] == 6001
 
 
 def test_a_file_that_cannot_be_indexed_leaves_nothing(tmp_path, cache):
