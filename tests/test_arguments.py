@@ -16,7 +16,7 @@ import pytest
 from formats import FORMATS, exact, read_batches, read_rows, read_until_error, table
 
 import fast_axolotl
-from fast_axolotl import CsvOptions, streaming_dataset_reader
+from fast_axolotl import CsvOptions, PackOptions, streaming_dataset_reader
 
 ENTRANCES = {
     "streaming_dataset_reader": streaming_dataset_reader,
@@ -83,6 +83,10 @@ WRONG_TYPES = {
     "schema": ["int64", 1, ["id"], [("id",
     "int64")], {"id": 1}, {"id": None}, {1: "int64"},
                {"id": int}, {"id": ["int64"]}],
+    "output": [1, b"numpy", ["numpy"], True],
+    "pad": [0, "ids", ["ids"], {1: 0}, {"ids": "0"}, {"ids": None}, {"ids": True}],
+    "pack": [8, {"length": 8}, True, PackOptions],
+    "transform": ["len", 1, [len], {}],
 }  # fmt: skip
 WRONG_VALUES = {
     "batch_size": [0, -1, 2**31, 2**63, 2**100],
@@ -93,6 +97,9 @@ WRONG_VALUES = {
     "schema": [{"id": ""}, {"id": "int"[:-1]}, {"id": "list<int64"}, {"id": "list<>"},
                {"id": "varchar(3)"}, {"id": "int64 "[:-1] + "x"}, {"id": "timestamp"},
                {"id": "decimal128(99, 2)"}],
+    "output": ["", "pandas", "Numpy"],
+    "pad": [{}, {"nope": 0}, {"id": 0}, {"text": 0}, {"id": 2**63}],
+    "pack": [PackOptions(8), PackOptions(8, tokens="id")],
 }  # fmt: skip
 
 
@@ -149,6 +156,43 @@ def test_defaults():
     assert fast_axolotl.StreamingDataset is fast_axolotl.RustStreamingDataset
 
 
+def arguments(make):
+    """Name to (kind, default, annotation), in their order."""
+    found = inspect.signature(make).parameters.values()
+    return {p.name: (p.kind, p.default, p.annotation) for p in found}
+
+
+def test_entrances_take_the_same_arguments():
+    """Written out at each of them, for editors and type checkers."""
+    dataset = arguments(fast_axolotl.StreamingDataset)
+    made = arguments(fast_axolotl.create_streaming_dataset)
+    assert list(made.items()) == list(dataset.items())
+    reader = arguments(streaming_dataset_reader)
+    of_an_epoch = {
+        *("shuffle", "seed", "num_lanes", "shuffle_window", "tail", "distributed")
+    }
+    shared = {name: dataset[name] for name in dataset if name not in of_an_epoch}
+    del shared["batch_size"], reader["batch_size"]  # their defaults differ
+    assert list(reader.items()) == list(shared.items())
+
+
+def test_every_argument_is_passed_on(path, monkeypatch):
+    names = arguments(fast_axolotl.create_streaming_dataset)
+    given = {name: object() for name in names}
+    monkeypatch.setattr(
+        fast_axolotl,
+        "StreamingDataset",
+        lambda *three, **options: dict(zip(names, three, strict=False)) | options,
+    )
+    assert fast_axolotl.create_streaming_dataset(**given) == given
+
+
+def test_every_argument_is_described():
+    for make in (fast_axolotl.StreamingDataset, streaming_dataset_reader):
+        for name in arguments(make):
+            assert f"    {name}: " in make.__doc__
+
+
 def test_integers_of_numpy_and_tuples_will_do(path):
     options = {"num_threads": np.int32(2), "read_ahead_bytes": np.uint64(10**6)}
     batches = list(streaming_dataset_reader(path, np.int64(1), ("id",), **options))
@@ -177,6 +221,17 @@ def test_a_column_of_a_later_file_is_known(tmp_path):
             path.write_bytes(format_.write(table(**{f"c{i}": [i]})))
         last = len(paths) - 1
         assert read_rows(paths, columns=[f"c{last}"])[last] == {f"c{last}": last}
+
+
+def test_outputs_that_do_not_go_together(path):
+    for make in everywhere(output=None, pad=None, pack=None):
+        for output in ("python", "arrow"):
+            with pytest.raises(ValueError, match=f"pad makes tensors.*{output}"):
+                make(path, output=output, pad={"id": 0})
+            with pytest.raises(ValueError, match=f"pack makes tensors.*{output}"):
+                make(path, output=output, pack=PackOptions(8))
+        with pytest.raises(ValueError, match="exclude each other"):
+            make(path, pad={"id": 0}, pack=PackOptions(8))
 
 
 # --- CsvOptions -----------------------------------------------------------------------
