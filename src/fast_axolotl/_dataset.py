@@ -132,7 +132,8 @@ class StreamingDataset(EpochDataset):
         self._indexed: tuple[int, _core.Index] | None = None
         self._packs: tuple[int, Packing] | None = None
         self._count: tuple[int, bool] | None = None
-        self._open()
+        # What cannot be padded or packed is told now, and not with the first batch.
+        self._options.handover.core(self._open())
 
     # --- what is live, and does not travel ---------------------------------------------
 
