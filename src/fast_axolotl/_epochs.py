@@ -172,8 +172,8 @@ class EpochDataset(ABC):
 
     # --- iterating ---------------------------------------------------------------------
 
-    def __iter__(self) -> Iterator[Batch]:
-        """Start a new pass: an iterator of ``dict[str, list]``.
+    def __iter__(self) -> Iterator[Any]:
+        """Start a new pass: an iterator of batches, ``dict[str, list]`` by default.
 
         Every pass is an epoch of its own: the first is epoch 0, unless
         :meth:`set_epoch` or a loaded state say otherwise. In a DataLoader's worker it
@@ -260,7 +260,7 @@ class EpochDataset(ABC):
             )
         return RowIterator(self._iterate())
 
-    def loader(self, **kwargs: Any) -> DataLoader[Batch]:
+    def loader(self, **kwargs: Any) -> DataLoader[Any]:
         """Return a ``torch.utils.data.DataLoader`` over the batches.
 
         Its ``batch_size`` is ``None``, because this dataset batches itself, and its
