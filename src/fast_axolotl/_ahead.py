@@ -10,12 +10,16 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from fast_axolotl._epochs import BatchSource
 
 Function: TypeAlias = Callable[[Any], Any]
 
 # Results that may lie ready.
 _DEPTH: Final = 4
+# How long to wait for a call of a function that goes on and on, in seconds.
+_PATIENCE: Final = 2.0
 
 
 def call(function: Function, batch: Any) -> Any:  # noqa: ANN401  (whatever it makes of it)
@@ -43,6 +47,8 @@ class Ahead:
         self._process = os.getpid()
         self._turn = threading.Lock()
         self._end: BaseException | None = None
+        # Of the end: where in the functions it was raised.
+        self._trace: TracebackType | None = None
         self._rows_read = 0
         # What the source says of its position behind the batch given last.
         self.mark: Any = source.mark
@@ -71,26 +77,33 @@ class Ahead:
                     batch, self.mark, self._rows_read = item
                     self._work.room.release()
                     return batch
-                self._end = item
+                self._end, self._trace = item, item.__traceback__
                 self.close()
-            raise self._end.with_traceback(None)
+            raise self._end.with_traceback(self._trace)
         finally:
             self._turn.release()
 
     def close(self) -> None:
-        """Stop reading and join the thread, which ends after a call that it is in."""
+        """Stop reading and join the thread.
+
+        A call of a function that it is in cannot be stopped: it is waited for, but not
+        for long, since this happens at Ctrl-C, too. The thread ends behind that call.
+        """
         work = self._work
         work.stopped = True
         if os.getpid() != self._process:
             self._source.close()
             return
-        # Whoever waits for a result is to wake up; an exception that lies ready is first.
+        # Whatever lies ready is not given any more. An error that was, comes again.
+        if self._end is None:
+            self._end = StopIteration()
+        # Whoever waits for a result is to wake up.
         work.items.put(StopIteration())
         work.room.release()
         self._source.close()
-        thread = self._thread
+        thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(_PATIENCE)
 
     @property
     def rows_read(self) -> int:
