@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from fast_axolotl import _core, _options, _state, _topology
 from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
 from fast_axolotl._iterator import Run
-from fast_axolotl._packing import PackedBatches, Packing, ShareTurns, Turns
+from fast_axolotl._packing import (
+    PackedBatches,
+    Packing,
+    PlanOrder,
+    ShareTurns,
+    Turns,
+)
 from fast_axolotl._progress import Progress
 from fast_axolotl._state import State
 from fast_axolotl._topology import Topology
@@ -182,11 +188,10 @@ class StreamingDataset(EpochDataset):
     def _make_fingerprint(self) -> str:
         return _state.fingerprint(self._options.files)
 
-    def _epoch_batches(self, lanes: int) -> int:
+    def _epoch_batches(self, lanes: int, epoch: int) -> int:
         if self._pack is not None:
-            run = Run(Topology(), 0, 0)
-            packing = self._packing(self._pack)
-            return packing.schedule(self._plan(run, lanes), lanes).batches
+            order = self._order(epoch, lanes)
+            return self._packing(self._pack).schedule(order, self._plan(order)).batches
         return -(-self._index().rows // self.batch_size)
 
     def _pack_order(self) -> str:
@@ -210,16 +215,19 @@ class StreamingDataset(EpochDataset):
             packs = self._packs = (os.getpid(), packing)
         return packs[1]
 
-    def _plan(self, run: Run, lanes: int) -> _core.Plan:
+    def _order(self, epoch: int, lanes: int) -> PlanOrder:
         kept = self._passes.kept
+        return PlanOrder(epoch, lanes, kept[1] if kept else self._default_window())
+
+    def _plan(self, order: PlanOrder) -> _core.Plan:
         return _core.Plan.make(
             self._index(),
             self._shuffle,
             self._seed,
-            run.epoch,
+            order.epoch,
             self.batch_size if self._pack is None else self._pack.pack_window,
-            lanes,
-            max(kept[1] if kept else self._default_window(), 1),
+            order.lanes,
+            max(order.window, 1),
         )
 
     def _start(self, run: Run) -> tuple[BatchSource, int | None]:
@@ -242,7 +250,7 @@ class StreamingDataset(EpochDataset):
             source = self._options.plain_reader(self._open())
         else:
             self._warn_from_start(state)
-            plan = self._plan(run, state.lanes)
+            plan = self._plan(self._order(run.epoch, state.lanes))
             share = self._share(run, plan.batches)
             limit = share.worker_batches
             source = _core.Reader.planned(
@@ -267,13 +275,21 @@ class StreamingDataset(EpochDataset):
             return options.plain_packed(pack, self._open()), self._last
         packing = self._packing(pack)
         began = sum(cursor.number for cursor in state.cursors)
-        single = topology.alone and state.lanes == 1
         # Where the cursors are of an earlier batch, lengths tell what came since.
-        needed = run.start > began or (not single and (topology.world > 1 or self._cut()))
-        if needed:
-            packing.require_lengths()
+        behind = run.start > began or (run.given > 0 and run.own is None)
+        if topology.world > 1:
+            packing.require_lengths("packing on several ranks")
+        elif self._first > began:
+            packing.require_lengths("skip() of packed batches")
+        elif behind:
+            packing.require_lengths("going on from a batch up to which nobody read")
+        elif self._last is not None and not topology.alone:
+            packing.require_lengths("take() of what several workers pack")
+        # A worker that was in the middle of its lanes goes on with them.
+        by_itself = topology.alone or run.own is not None or packing.lengths is None
         self._warn_from_start(state)
-        plan = self._plan(run, state.lanes)
+        order = self._order(run.epoch, state.lanes)
+        plan = self._plan(order)
         reader = _core.Reader.lanes(
             self._open(),
             self._index(),
@@ -283,26 +299,22 @@ class StreamingDataset(EpochDataset):
             options.read_ahead_bytes,
             options.handover.core(self._open()),
         )
-        cursors = dict(enumerate(state.cursors))
+        cursors = dict(enumerate(run.reached() or state.cursors))
         turns: Turns | ShareTurns
         limit = None
-        if not needed and (single or packing.lengths is None):
+        if by_itself and not behind:
             lanes = range(topology.worker, state.lanes, topology.workers)
             cursors = {lane: cursors[lane] for lane in lanes}
             turns = Turns(lanes)
             if self._last is not None:
                 limit = max(self._last - run.start, 0)
         else:
-            left = packing.schedule(plan, state.lanes, state.cursors)
+            left = packing.schedule(order, plan, state.cursors)
             share = self._share(run, began + left.batches)
             limit = share.worker_batches
-            epoch = packing.schedule(plan, state.lanes)
+            epoch = packing.schedule(order, plan)
             turns = ShareTurns(left, began, epoch, share, run.given)
         return options.packed(pack, reader, plan, turns, cursors), limit
-
-    def _cut(self) -> bool:
-        """Whether only a part of each epoch's batches counts."""
-        return self._first > 0 or self._last is not None
 
     def _default_lanes(self, topology: Topology) -> int:
         own = topology.world * topology.workers
@@ -428,7 +440,8 @@ class StreamingDataset(EpochDataset):
         """Return the number of batches that this rank gives, over all its workers.
 
         It is an estimate unless :attr:`len_is_exact`. Packed batches are counted for the
-        lanes of a single worker a rank, or for ``num_lanes``.
+        lanes of a single worker a rank, or for ``num_lanes``; if rows are shuffled, every
+        epoch has its own number, and this is that of the pass under way, or of the next.
 
         Raises:
             TypeError: Rows are packed, and the lengths of the sequences are not indexed.
@@ -438,7 +451,7 @@ class StreamingDataset(EpochDataset):
         if self._pack is not None:
             kept = self._passes.kept
             lanes = kept[0] if kept else self._default_lanes(run.topology)
-            batches = self._epoch_batches(lanes)
+            batches = self._epoch_batches(lanes, self._epoch_now())
         else:
             batches = -(-self.num_rows // self.batch_size)
         return self._share(run, batches).rank_batches

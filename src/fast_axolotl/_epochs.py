@@ -114,8 +114,8 @@ class EpochDataset(ABC):
         """Return what tells this data and its order from others."""
 
     @abstractmethod
-    def _epoch_batches(self, lanes: int) -> int:
-        """Return the number of batches of an epoch, exactly."""
+    def _epoch_batches(self, lanes: int, epoch: int) -> int:
+        """Return the number of batches of that epoch, exactly."""
 
     @abstractmethod
     def _default_lanes(self, topology: Topology) -> int:
@@ -189,6 +189,9 @@ class EpochDataset(ABC):
             run, self._worker_loaded = self._worker_loaded, None
         iterator = DatasetIterator(self, run)
         self._current = iterator.position
+        if _topology.in_worker():
+            # What the worker of the pass before has written there is over.
+            self._board.write(topology.worker, Stats())
         return iterator
 
     def _rank_and_world(self) -> tuple[int, int]:
@@ -223,6 +226,16 @@ class EpochDataset(ABC):
                 "its packed rows are is known only there: make a new DataLoader"
             )
         return cursors
+
+    def _epoch_now(self) -> int:
+        """The epoch of the pass that is under way, or of the next one."""
+        passes = self._passes.passes
+        if self._current is not None and not self._current.finished:
+            return self._current.run.epoch
+        # Whether workers are through with their pass is not known here.
+        if self._passes.workers:
+            passes -= 1
+        return self._passes.first_epoch + passes
 
     def _go_on(self, run: Run, start: int) -> None:
         """Let the next pass, and those after it, go on from a run, at batch ``start``."""
@@ -335,8 +348,9 @@ class EpochDataset(ABC):
         topology = self._topology()
         if topology.world > 1:
             run = self._run_of_pass(topology, max(self._passes.passes - 1, 0))
-            batches = self._epoch_batches(self._state(run).lanes)
-            left = max(batches - run.start, 0)
+            batches = self._epoch_batches(self._state(run).lanes, run.epoch)
+            last = batches if self._last is None else min(self._last, batches)
+            left = max(last - run.start, 0)
             steps = self._share(run, batches).steps
             stats.batches_repeated = max(steps - left, 0)
             stats.batches_left_out = max(left - steps, 0)
@@ -416,7 +430,7 @@ class EpochDataset(ABC):
         topology = replace(self._topology(), workers=max(self._passes.workers, 1))
         run = self._run_of_pass(topology, max(self._passes.passes - 1, 0))
         state = self._state(run)
-        batches = self._epoch_batches(state.lanes)
+        batches = self._epoch_batches(state.lanes, state.epoch)
         if consumed >= self._share(run, batches).rank_batches:
             return self._next_epoch(state).to_dict()
         return replace(state, batch=run.start + topology.world * consumed).to_dict()
@@ -440,6 +454,7 @@ class EpochDataset(ABC):
             self._worker_loaded = run
         else:
             # The state of a lone worker counts what it gave apart from its start.
+            run = replace(run, cursors=run.reached(), own=None)
             self._go_on(run, run.start + topology.world * run.given)
             self._current = None
 
@@ -473,12 +488,9 @@ class EpochDataset(ABC):
             raise ValueError("the state's 'window' is 0, but the order is shuffled")
         # Lanes and window are those of the first start from now on.
         self._passes.keep(found.lanes, found.window)
-        cursors = found.cursors
-        if "own" in state:
-            own = _state.parse_worker(state).own
-            cursors = _state.advanced(cursors, own or ())
+        own = _state.parse_worker(state).own if "own" in state else None
         start = max(found.batch, self._first)
-        return Run(topology, found.epoch, start, given, cursors)
+        return Run(topology, found.epoch, start, given, found.cursors, own)
 
 
 Made = TypeVar("Made", bound=EpochDataset)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from fast_axolotl._epochs import BatchSource, EpochDataset
-    from fast_axolotl._packing import Cursor
+    from fast_axolotl._packing import Cursor, Lanes
     from fast_axolotl._topology import Topology
 
 
@@ -28,8 +28,14 @@ class Run:
     # Where the run begins, counted over all ranks, and what this worker gave of it.
     start: int
     given: int = 0
-    # Where rows are packed, how far each lane was when the run began.
+    # Where rows are packed, how far each lane was when the run began, and how far those
+    # that this worker reads were behind the batches that it gave: see WorkerState.
     cursors: tuple[Cursor, ...] = ()
+    own: Lanes | None = None
+
+    def reached(self) -> tuple[Cursor, ...]:
+        """How far each lane is, as far as this worker knows."""
+        return _state.advanced(self.cursors, self.own or ())
 
 
 @dataclass(slots=True)
@@ -42,6 +48,12 @@ class Position:
     # Lanes that the run reads and how far they are, where only reading tells.
     own: Mapping[int, Cursor] | None = None
     stats: Stats = field(default_factory=Stats)
+
+    @classmethod
+    def begin(cls, run: Run, stats: Stats) -> Position:
+        """Where a run begins."""
+        own = None if run.own is None else dict(run.own)
+        return cls(run, run.given, own=own, stats=stats)
 
     def state_dict(self, owner: EpochDataset) -> dict[str, Any]:
         """Return the state as of the batches given so far."""
@@ -78,7 +90,7 @@ class DatasetIterator(StreamingReader):
     def __init__(self, owner: EpochDataset, run: Run) -> None:
         super().__init__(owner.files, owner._open())  # noqa: SLF001
         self._owner = owner
-        self.position = Position(run, run.given, stats=self._stats)
+        self.position = Position.begin(run, self._stats)
         self._counted = True
         self._limit: int | None = None
         in_worker = _topology.in_worker()
@@ -135,7 +147,7 @@ class DatasetIterator(StreamingReader):
             )
         owner = self._owner
         run = owner._resumed(self.position.run.topology, state)  # noqa: SLF001
-        self.position = Position(run, run.given, stats=self._stats)
+        self.position = Position.begin(run, self._stats)
         # The passes after this one follow, as if the dataset had loaded it.
         passes = owner._passes  # noqa: SLF001
         if _topology.in_worker():

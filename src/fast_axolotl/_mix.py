@@ -131,7 +131,7 @@ class MixedDataset(EpochDataset):
             batches.append(counts)
         return batches
 
-    def _epoch_batches(self, lanes: int) -> int:
+    def _epoch_batches(self, lanes: int, epoch: int) -> int:  # noqa: ARG002
         mix = _core.Mix(self._quotas, self._seed)
         return mix.batches(self._lane_batches(lanes), self._stop == "all")
 
@@ -156,7 +156,7 @@ class MixedDataset(EpochDataset):
         kept = self._passes.kept
         lanes = kept[0] if kept else self._default_lanes(topology)
         run = self._run_of_pass(topology, 1)
-        return self._share(run, self._epoch_batches(lanes)).rank_batches
+        return self._share(run, self._epoch_batches(lanes, run.epoch)).rank_batches
 
     @property
     def batch_size(self) -> int:
@@ -260,26 +260,29 @@ class _MixReader:
                 self._decoding_before += old.decode_seconds
         return reader
 
+    def _opened(self) -> list[_core.Reader]:
+        # A copy: another thread may open the next one meanwhile.
+        return list(self._readers.values())
+
     # Nothing but the number of batches matters to a state.
     mark = None
 
     def close(self) -> None:
         self._closed = True
-        for reader in self._readers.values():
+        for reader in self._opened():
             reader.close()
 
     @property
     def rows_read(self) -> int:
-        return self._rows_before + sum(r.rows_read for r in self._readers.values())
+        return self._rows_before + sum(r.rows_read for r in self._opened())
 
     @property
     def bytes_read(self) -> int:
-        return self._bytes_before + sum(r.bytes_read for r in self._readers.values())
+        return self._bytes_before + sum(r.bytes_read for r in self._opened())
 
     @property
     def decode_seconds(self) -> float:
-        readers = self._readers.values()
-        return self._decoding_before + sum(r.decode_seconds for r in readers)
+        return self._decoding_before + sum(r.decode_seconds for r in self._opened())
 
 
 def _quotas(weights: object, count: int) -> list[int]:

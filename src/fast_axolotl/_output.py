@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
 
 from fast_axolotl import _core
 from fast_axolotl._ahead import Ahead
+from fast_axolotl._packing import without_nulls
 
 if TYPE_CHECKING:
     from fast_axolotl._epochs import BatchSource
@@ -282,7 +283,11 @@ class Padder:
                 "transform must return a mapping of columns, which are padded, not "
                 f"{type(batch).__name__}"
             )
-        return _core.pad_columns(dict(batch), self._pad, self._torch)
+        columns = dict(batch)
+        for name in (*self._options.values, "attention_mask"):
+            if name in columns:
+                columns[name] = without_nulls(columns[name])
+        return _core.pad_columns(columns, self._pad, self._torch)
 
 
 class PadCollator:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from fast_axolotl import _core
 from fast_axolotl._ahead import call
@@ -28,6 +28,18 @@ class Cursor(NamedTuple):
     row: int = 0  # of the unit's packed rows, that comes next
 
 
+# Lanes, by number, and how far they are.
+Lanes: TypeAlias = "tuple[tuple[int, Cursor], ...]"
+
+
+class PlanOrder(NamedTuple):
+    """What the plans of one dataset differ in."""
+
+    epoch: int
+    lanes: int
+    window: int
+
+
 class Mark(NamedTuple):
     """How far packing got, and what it did."""
 
@@ -42,6 +54,13 @@ class Mark(NamedTuple):
 
 # Returns a unit of a lane, or None behind the last.
 Units = Callable[[int, int], "_core.Unit | None"]
+
+
+def without_nulls(rows: Any) -> Any:  # noqa: ANN401  (whatever holds rows of numbers)
+    """The rows, a null being one without numbers: so it is where files are read."""
+    if isinstance(rows, (list, tuple)) and any(row is None for row in rows):
+        return [() if row is None else row for row in rows]
+    return rows
 
 
 class UnitReader:
@@ -84,7 +103,8 @@ class UnitReader:
                 f"packed, not {type(made).__name__}"
                 + (f" of {list(made)}" if isinstance(made, Mapping) else "")
             )
-        return _core.unit_of(self._core_pack, made[tokens], made.get(self._pack.labels))
+        labels = without_nulls(made.get(self._pack.labels))
+        return _core.unit_of(self._core_pack, without_nulls(made[tokens]), labels)
 
     def close(self) -> None:
         self._reader.close()
@@ -108,6 +128,9 @@ class Turns:
 
     def __init__(self, lanes: Iterable[int]) -> None:
         self._lanes = set(lanes)
+
+    def check(self, lane: int, number: int, unit: _core.Unit | None) -> None:
+        """Nothing is known of the units before they are read."""
 
     def next(self, cursors: Mapping[int, Cursor]) -> tuple[int, Cursor] | None:
         """Return the lane that gives the next batch, and from where, or None."""
@@ -143,6 +166,11 @@ class Schedule:
         ]
         self.batches = sum(self._counts)
 
+    def unit_rows(self, lane: int, number: int) -> int:
+        """Return the packed rows of a unit; 0 behind the last."""
+        ends = self._ends[lane]
+        return ends[number + 1] - ends[number] if number + 1 < len(ends) else 0
+
     def at(self, i: int) -> tuple[int, Cursor]:
         """Return the lane of the ``i``-th batch, and the cursor in front of it."""
         low, high = min(self._numbers), max(self._numbers) + max(self._counts)
@@ -161,20 +189,6 @@ class Schedule:
         ]
         lane = lanes[i - self._before(low)]
         return lane, self._cursor(lane, low)
-
-    def after(self, i: int) -> list[Cursor]:
-        """Return the cursors of all lanes behind ``i`` batches."""
-        numbers = list(self._numbers)
-        if i >= self.batches:
-            numbers = [a + b for a, b in zip(numbers, self._counts, strict=True)]
-        elif i > 0:
-            lane, cursor = self.at(i)
-            for other, (first, count) in enumerate(
-                zip(self._numbers, self._counts, strict=True)
-            ):
-                level = cursor.number + (other < lane)
-                numbers[other] = min(max(level, first), first + count)
-        return [self._cursor(lane, number) for lane, number in enumerate(numbers)]
 
     def _before(self, number: int) -> int:
         """The batches with a number in their lane below this."""
@@ -213,11 +227,22 @@ class ShareTurns:
         # Batches before the start come again where ranks are filled up.
         return self._left.at(j - self._start) if j >= self._start else self._epoch.at(j)
 
+    def check(self, lane: int, number: int, unit: _core.Unit | None) -> None:
+        """Refuse rows of other lengths, which would be lost or given twice.
+
+        Raises:
+            RuntimeError: They are.
+        """
+        expected = self._epoch.unit_rows(lane, number)
+        found = 0 if unit is None else unit.rows
+        if found != expected:
+            raise RuntimeError(
+                f"rows that fill {found} packed rows fill {expected} by their kept "
+                "lengths: the files have changed since they were measured"
+            )
+
     def end(self, lane: int) -> None:
-        raise RuntimeError(
-            f"lane {lane} has fewer packed rows than its lengths say: the files have "
-            "changed since they were measured"
-        )
+        """Leave out a lane that has no batch left, which is known beforehand."""
 
 
 class Packing:
@@ -237,6 +262,8 @@ class Packing:
         self._index = index
         # Of what a transform returns nobody knows the lengths.
         self._transformed = transformed
+        # Of the order asked for last, the packed rows of each unit of each lane.
+        self._counted: tuple[PlanOrder, list[list[int]]] | None = None
         # None: nobody measured them.
         self.lengths: _core.Lengths | None = None
         if not transformed:
@@ -244,27 +271,30 @@ class Packing:
             folder = _core.index_folder()
             self.lengths = _core.load_lengths(dataset, index, folder, column)
 
-    def require_lengths(self) -> None:
+    def require_lengths(self, what: str) -> None:
         """Refuse what only the lengths of all sequences make possible.
+
+        Args:
+            what: What that is.
 
         Raises:
             ValueError: They are not known.
         """
         if self._transformed:
             raise ValueError(
-                "packing what transform= returns needs one process or the workers of one "
-                "loader: how long its sequences are is not known before, and ranks "
-                "could not be given as many batches each"
+                f"{what} needs the lengths of all sequences, and what transform= makes "
+                "of them is not known before: pack in one process or in the workers of "
+                "one loader, and from where a state was saved"
             )
         if self.lengths is None:
             raise ValueError(
-                f"packing on several ranks, skip(), and len() need the lengths of all "
-                f"sequences: run `fast-axolotl index --lengths {self._pack.tokens} PATH` "
-                "once, or build_index(path, lengths=...)"
+                f"{what} needs the lengths of all sequences: run `fast-axolotl index "
+                f"--lengths {self._pack.tokens} PATH` once, or "
+                "build_index(path, lengths=...)"
             )
 
     def schedule(
-        self, plan: _core.Plan, lanes: int, cursors: Sequence[Cursor] | None = None
+        self, order: PlanOrder, plan: _core.Plan, cursors: Sequence[Cursor] | None = None
     ) -> Schedule:
         """Return the batches of all lanes, from these cursors on."""
         if self._transformed:
@@ -277,8 +307,12 @@ class Packing:
                 "the number of packed batches is known once the lengths of the sequences "
                 f"are: run `fast-axolotl index --lengths {self._pack.tokens} PATH` once"
             )
-        rows = _core.count_packed_rows(plan, self._index, self.lengths, self._pack.core())
-        return Schedule(rows, self._batch_size, cursors or [Cursor()] * lanes)
+        if self._counted is None or self._counted[0] != order:
+            pack = self._pack.core()
+            rows = _core.count_packed_rows(plan, self._index, self.lengths, pack)
+            self._counted = (order, rows)
+        _, rows = self._counted
+        return Schedule(rows, self._batch_size, cursors or [Cursor()] * order.lanes)
 
 
 class PackedBatches:
@@ -353,7 +387,9 @@ class PackedBatches:
     def _unit(self, lane: int, number: int) -> _core.Unit | None:
         held = self._held.get(lane)
         if held is None or held[0] != number:
-            held = self._held[lane] = (number, self._units(lane, number))
+            unit = self._units(lane, number)
+            self._turns.check(lane, number, unit)
+            held = self._held[lane] = (number, unit)
         return held[1]
 
     def _count(self, parts: Sequence[tuple[_core.Unit, int, int]]) -> None:

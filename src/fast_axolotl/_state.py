@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from fast_axolotl._packing import Cursor
+from fast_axolotl._packing import Cursor, Lanes
 
 VERSION: Final = 1
 _HASHED_BYTES: Final = 16 << 10
@@ -147,7 +147,7 @@ class WorkerState:
     worker: int
     workers: int
     # How far its own lanes are, where only reading tells.
-    own: tuple[tuple[int, Cursor], ...] | None = None
+    own: Lanes | None = None
 
     def to_dict(self) -> dict[str, Any]:
         own = self.own
@@ -184,7 +184,7 @@ def parse_worker(state: Mapping[str, Any]) -> WorkerState:
     )
 
 
-def _own(state: Mapping[str, Any]) -> tuple[tuple[int, Cursor], ...] | None:
+def _own(state: Mapping[str, Any]) -> Lanes | None:
     value = state.get("own")
     if value is None:
         return None
@@ -213,7 +213,11 @@ def advanced(
 def _merge_lanes(parts: list[WorkerState], steps: int) -> State:
     """One state of workers that each packed lanes of their own."""
     start = parts[0].start
-    if any(part.start != start or part.own is None for part in parts):
+    # One that has not begun knows of no lanes yet.
+    if any(
+        part.start != start or (part.own is None and (part.given or part.finished))
+        for part in parts
+    ):
         raise ValueError(
             "the states of the workers do not belong together: save all workers after "
             "the same step"
@@ -343,7 +347,7 @@ def _merge_workers(parts: list[WorkerState], steps: int = 0) -> list[State]:
                 f"rank {rank} has states of workers {sorted(workers)}, "
                 f"expected all {first.workers} of them"
             )
-        if first.own is not None:
+        if any(part.own is not None for part in workers.values()):
             merged.append(_merge_lanes(list(workers.values()), steps))
             continue
         given = sum(part.given for part in workers.values())
