@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sample data and the quickstart."""
+"""The sample data and the examples."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -117,3 +118,66 @@ def test_quickstart_says_what_is_wrong_in_one_line(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture
+def chat_example():
+    pytest.importorskip("tokenizers")
+    pytest.importorskip("torch")
+    path = ROOT / "examples" / "chat_to_packed.py"
+    spec = importlib.util.spec_from_file_location("chat_to_packed", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_chat_to_packed_resumes(chat_example):
+    done = subprocess.run(
+        [sys.executable, chat_example.__file__],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    assert "batches that follow are the same" in done.stdout
+    assert "% filled" in done.stdout
+
+
+def test_chat_to_packed_learns_what_the_assistant_says(chat_example, tmp_path):
+    path = tmp_path / "chat.jsonl"
+    chat_example.write_chat(path, 30)
+    tokenizer = chat_example.train_tokenizer(path)
+    tokenize = chat_example.ChatTokenizer(tokenizer)
+    rows = [json.loads(line)["messages"] for line in path.read_text().splitlines()]
+    made = tokenize({"messages": rows})
+    for messages, ids, labels in zip(rows, *made.values(), strict=True):
+        text = "".join(f"<|{m['role']}|>{m['content']}<|end|>" for m in messages)
+        assert tokenizer.decode(ids, skip_special_tokens=False) == text
+        assert len(labels) == len(ids)
+        assert {a == b for a, b in zip(ids, labels, strict=True) if b != -100} == {True}
+        learnt = [label for label in labels if label != -100]
+        assert tokenizer.decode(learnt, skip_special_tokens=False) == "".join(
+            f"{m['content']}<|end|>" for m in messages if m["role"] == "assistant"
+        )
+
+
+def test_chat_to_packed_packs_all_that_was_tokenized(chat_example, tmp_path):
+    path = tmp_path / "chat.jsonl"
+    chat_example.write_chat(path, 300)
+    tokenizer = chat_example.train_tokenizer(path)
+    rows = [json.loads(line)["messages"] for line in path.read_text().splitlines()]
+    made = chat_example.ChatTokenizer(tokenizer)({"messages": rows})
+    expected = [
+        ids[begin : begin + chat_example.LENGTH]
+        for ids in made["input_ids"]
+        for begin in range(0, len(ids), chat_example.LENGTH)
+    ]
+    packed = [
+        row[ids == number].tolist()
+        for batch in chat_example.packed_batches(path, tokenizer)
+        for row, ids in zip(batch["input_ids"], batch["sequence_ids"], strict=True)
+        for number in range(1, int(ids.max()) + 1)
+    ]
+    assert sorted(packed) == sorted(expected)
