@@ -61,7 +61,13 @@ class Harness:
 
     def run(self, job: Line, timeout: float | None = None) -> Line:
         """Run one job of measure.py; what it found, or ``{"error": why}``."""
-        timeout = timeout or self.timeout
+        found = self._run(job, timeout or self.timeout)
+        if "error" in found:  # without the places of this machine
+            for place in (HERE.parent, self.data.folder.parent):
+                found["error"] = found["error"].replace(str(place), "...")
+        return found
+
+    def _run(self, job: Line, timeout: float) -> Line:
         environment = {
             **os.environ,
             "HF_HOME": str(self._cache / "huggingface"),

@@ -17,11 +17,13 @@ import shlex
 import shutil
 import sys
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "performance"
+INSTALL = "pip install -e '.[bench]'"
 
 
 def machine() -> dict[str, Any]:
@@ -56,6 +58,13 @@ def versions(*packages: str) -> dict[str, str]:
 
     found["fast-axolotl"] = fast_axolotl.get_version()
     return found
+
+
+def require(*packages: str) -> None:
+    """End with one sentence if something is not installed."""
+    absent = [name for name in packages if find_spec(name) is None]
+    if absent:
+        sys.exit(f"Not installed: {', '.join(absent)}; run: {INSTALL}")
 
 
 def command() -> str:

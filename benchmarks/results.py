@@ -22,18 +22,28 @@ def read(path: Path) -> tuple[Line, list[Line]]:
 
 
 class Verdict(NamedTuple):
-    """One goal and what became of it; ``ratio`` is None where one side has no figure."""
+    """One goal and what became of it; ``ratio`` is None where one side failed."""
 
     cell: Cell
     against: str  # the goal's word: a loader or "best"
-    peer: str | None  # the loader it was held against
-    ratio: float | None  # of the medians
+    peer: str  # the loader it was held against
+    ours: float | None
+    theirs: float | None
     spread: tuple[float, float] | None  # least and greatest ratio of a repeat
     goal: float
 
     @property
+    def ratio(self) -> float | None:
+        if self.ours is None or self.theirs is None:
+            return None
+        return self.theirs / self.ours
+
+    @property
     def met(self) -> bool | None:
-        return None if self.ratio is None else self.ratio >= self.goal
+        """None where the peer failed: then there is nobody to be ahead of."""
+        if self.theirs is None:
+            return None
+        return self.ratio is not None and self.ratio >= self.goal
 
 
 class Speed:
@@ -87,21 +97,22 @@ class Speed:
     def verdicts(self, key: str) -> Iterator[Verdict]:
         """One for each goal of a warm pass, or of the first batch."""
         for cell in self.cells:
+            measured = self.loaders([cell])
+            if loaders.OURS not in measured:
+                continue
             goals = cell.goals
             if key == "first_s":
                 goals = FIRST_BATCH if cell.output == "lists" else {}
             for against, goal in goals.items():
                 peer = self.best_peer(cell, key) if against == "best" else against
-                if against == "best" or peer in self.loaders([cell]):
+                if peer in measured:
                     yield self._verdict(cell, key, against, peer, goal)
 
     def _verdict(
-        self, cell: Cell, key: str, against: str, peer: str | None, goal: float
+        self, cell: Cell, key: str, against: str, peer: str, goal: float
     ) -> Verdict:
         ours = self.median(cell, loaders.OURS, key)
-        theirs = self.median(cell, peer, key) if peer else None
-        if peer is None or ours is None or theirs is None:
-            return Verdict(cell, against, peer, None, None, goal)
+        theirs = self.median(cell, peer, key)
         mine = {one["repeat"]: one[key] for one in self.of(cell, loaders.OURS)}
         ratios = [
             one[key] / mine[one["repeat"]]
@@ -109,7 +120,7 @@ class Speed:
             if one["repeat"] in mine
         ]
         spread = (min(ratios), max(ratios)) if ratios else None
-        return Verdict(cell, against, peer, theirs / ours, spread, goal)
+        return Verdict(cell, against, peer, ours, theirs, spread, goal)
 
     def versions(self) -> dict[str, str]:
         found: dict[str, str] = {}

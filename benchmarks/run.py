@@ -17,18 +17,15 @@ import sys
 import time
 from collections.abc import Iterator
 from fnmatch import fnmatch
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-INSTALL = "pip install -e '.[bench]'"
-absent = [name for name in ("numpy", "pyarrow", "rich") if find_spec(name) is None]
-if absent:
-    sys.exit(f"Not installed: {', '.join(absent)}; run: {INSTALL}")
+import report
+
+report.require("numpy", "pyarrow", "rich")
 
 import checksum  # noqa: E402
 import loaders  # noqa: E402
-import report  # noqa: E402
 from cells import CELLS, Cell  # noqa: E402
 from data import Data, dataset_of, default_folder  # noqa: E402
 from harness import Harness, Results, missing  # noqa: E402
@@ -139,7 +136,8 @@ def measure_all(run: Run, plan: list[Turn], repeats: int, minutes: float) -> int
         TimeElapsedColumn(),
         TextColumn("{task.fields[now]}"),
     ]
-    with Progress(*columns) as progress:
+    # Drawn once a second, since it takes from the cores that are measured.
+    with Progress(*columns, refresh_per_second=1) as progress:
         bar = progress.add_task("measuring", total=len(plan) * repeats, now="")
         say = progress.console.print
         files = sorted({turn.cell.file for turn in plan})
@@ -195,7 +193,7 @@ def main() -> None:
     absent = missing({(turn.loader, turn.cell.output) for turn in plan})
     if absent:
         sys.exit(
-            f"Not installed: {', '.join(absent)}; run: {INSTALL}\n"
+            f"Not installed: {', '.join(absent)}; run: {report.INSTALL}\n"
             "or leave some out with --loaders."
         )
     about: dict[str, Any] = {

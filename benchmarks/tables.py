@@ -7,7 +7,6 @@ from statistics import median
 
 import cells as goals
 from cells import Cell
-from loaders import OURS
 from report import conditions, table
 from results import Scale, Speed, Verdict, title
 
@@ -31,8 +30,6 @@ def ratio(verdict: Verdict) -> str:
 
 
 def peer(verdict: Verdict) -> str:
-    if verdict.peer is None:
-        return "no peer"
     name = title(verdict.peer)
     return f"best: {name}" if verdict.against == "best" else name
 
@@ -50,21 +47,19 @@ def joined(parts: list[str]) -> str:
 
 def goals_table(speed: Speed, key: str) -> str:
     """Ours, the peer, the ratio and the goal, a line for each goal."""
-    lines = []
-    for verdict in speed.verdicts(key):
-        cell, name = verdict.cell, verdict.peer
-        lines.append(
-            [
-                cell.file,
-                cell.output,
-                seconds(speed.median(cell, OURS, key)) or "failed",
-                peer(verdict),
-                seconds(speed.median(cell, name, key)) if name else "",
-                ratio(verdict),
-                f"≥ {verdict.goal:g}",
-                met(verdict.met),
-            ]
-        )
+    lines = [
+        [
+            one.cell.file,
+            one.cell.output,
+            seconds(one.ours) or "failed",
+            peer(one),
+            seconds(one.theirs) or "failed",
+            ratio(one),
+            f"≥ {one.goal:g}",
+            met(one.met),
+        ]
+        for one in speed.verdicts(key)
+    ]
     header = ["file", "output", "ours, s", "peer", "its s", "peer ÷ ours", "goal", ""]
     return table(header, lines)
 
@@ -111,7 +106,7 @@ def conversions(speed: Speed) -> str:
 
 def failures(speed: Speed) -> str:
     lines = [
-        f"* {cell.file}, {cell.output}, {title(name)}: `{error}`"
+        f"* {cell.file}, {cell.output}, {title(name)}: {error}"
         for cell in speed.cells
         for name in speed.loaders([cell])
         if (error := speed.error(cell, name)) is not None
