@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <tuple>
 #include <type_traits>
@@ -39,6 +40,24 @@ namespace {
 
 // Signals are looked at this often while waiting for rows.
 constexpr std::chrono::milliseconds kPatience{50};
+
+// How far up the stack the code is that called this package, for a warning.
+Py_ssize_t CallerLevel() {
+  Py_ssize_t level = 1;
+  nb::object frame = nb::borrow(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
+  while (frame.is_valid()) {
+    auto* python = reinterpret_cast<PyFrameObject*>(frame.ptr());
+    const nb::object globals = nb::steal(PyFrame_GetGlobals(python));
+    const nb::object name = nb::borrow(PyDict_GetItemString(globals.ptr(), "__name__"));
+    if (!name.is_valid() || !nb::isinstance<nb::str>(name) ||
+        !std::string_view(nb::cast<nb::str>(name).c_str()).starts_with("fast_axolotl")) {
+      break;
+    }
+    ++level;
+    frame = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetBack(python)));
+  }
+  return level;
+}
 
 // Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
@@ -329,7 +348,8 @@ class Reader {
         "they are";
     const nb::object message = nb::steal(PyUnicode_DecodeUTF8(
         text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
-    if (PyErr_WarnEx(PyExc_UserWarning, nb::cast<std::string>(message).c_str(), 1) != 0) {
+    if (PyErr_WarnEx(PyExc_UserWarning, nb::cast<std::string>(message).c_str(),
+                     CallerLevel()) != 0) {
       throw nb::python_error();
     }
   }

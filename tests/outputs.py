@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches of every output as lists of Python values, to compare them with each other."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from arrow_cases import to_pylist
+
+ARRAYS = ["numpy"]
+if importlib.util.find_spec("torch") is not None:
+    ARRAYS.append("torch")
+OUTPUTS = [*ARRAYS, "arrow"]
+
+
+def _values(column: Any) -> list[Any]:
+    if hasattr(column, "offsets"):  # Ragged
+        return [None if row is None else row.tolist() for row in column]
+    return column if type(column) is list else column.tolist()
+
+
+def _arrow_values(column: pa.Array) -> list[Any]:
+    if isinstance(column.type, pa.JsonType):
+        texts = column.storage.to_pylist()
+        return [None if text is None else json.loads(text) for text in texts]
+    return to_pylist(column)
+
+
+def values_of(batch: Any) -> dict[str, list[Any]]:
+    """A batch of any output as a dict of lists."""
+    if isinstance(batch, pa.RecordBatch):
+        batch.validate(full=True)
+        return {
+            name: _arrow_values(batch.column(i))
+            for i, name in enumerate(batch.schema.names)
+        }
+    return {name: _values(column) for name, column in batch.items()}
+
+
+def kind_of(column: Any) -> object:
+    """What is the same for a column of every batch of a stream."""
+    if isinstance(column, pa.Array):
+        return column.type
+    if hasattr(column, "offsets"):
+        return "ragged", str(column.values.dtype)
+    if type(column) is list:
+        return list
+    return type(column).__name__, str(column.dtype), tuple(column.shape[1:])
+
+
+def kinds_of(batch: Any) -> dict[str, object]:
+    if isinstance(batch, pa.RecordBatch):
+        return {name: kind_of(batch[name]) for name in batch.schema.names}
+    return {name: kind_of(column) for name, column in batch.items()}
+
+
+def same(got: Any, want: Any) -> bool:
+    """Equal; None is NaN where floats are in arrays, and an int may be a double."""
+    if isinstance(want, list):
+        return (
+            isinstance(got, list) and len(got) == len(want) and all(map(same, got, want))
+        )
+    if isinstance(want, dict):
+        return (
+            isinstance(got, dict)
+            and list(got) == list(want)
+            and all(same(got[key], value) for key, value in want.items())
+        )
+    if isinstance(got, float) and math.isnan(got):
+        return want is None or (isinstance(want, float) and math.isnan(want))
+    if isinstance(want, bool) or isinstance(got, bool):
+        return got is want
+    if isinstance(want, (int, float)):
+        return type(got) in (int, float) and got == want
+    return type(got) is type(want) and got == want
+
+
+def assert_same(got: dict[str, list[Any]], want: dict[str, list[Any]]) -> None:
+    assert list(got) == list(want)
+    for name, values in want.items():
+        assert same(got[name], values), f"{name}: {got[name]!r} is not {values!r}"
+
+
+def joined(batches: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
+    """The columns of all batches."""
+    names = dict.fromkeys(name for batch in batches for name in batch)
+    return {name: [v for batch in batches for v in batch[name]] for name in names}
+
+
+def bytes_of(array: Any) -> bytes:
+    """The memory of an array of numpy or torch."""
+    return np.asarray(array).tobytes()

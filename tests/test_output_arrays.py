@@ -1,0 +1,855 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batches as arrays of numpy and torch: what becomes of columns, and whose memory."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import pickle
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from arrow_cases import CASES
+from outputs import ARRAYS, assert_same, kind_of, kinds_of, same, values_of
+
+from fast_axolotl import StreamingDataset, streaming_dataset_reader
+
+
+def write_ipc(path, table, rows=4, stream=False):
+    make = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with make(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows)
+    return path
+
+
+def write_lines(path, rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def column_of(path, batch_size=1000, output="numpy", **options):
+    """Column x of all batches."""
+    with streaming_dataset_reader(path, batch_size, output=output, **options) as reader:
+        return [batch["x"] for batch in reader]
+
+
+def until_error(path, batch_size=1000, output="numpy", **options):
+    """The batches before the error, and the error; which comes again and again."""
+    reader = streaming_dataset_reader(path, batch_size, output=output, **options)
+    batches = []
+    errors = []
+    while len(errors) < 3:
+        try:
+            batches.append(next(reader))
+            assert not errors
+        except OSError as error:
+            errors.append(str(error))
+    assert errors == errors[:1] * 3
+    return batches, errors[0]
+
+
+# --- what a column becomes --------------------------------------------------------------
+
+DTYPES = {
+    "bool": (pa.array([True, False, True, True]), "bool"),
+    "float16": (pa.array([0.5, -1.5, 65504.0], pa.float16()), "float16"),
+    "float32": (pa.array([0.1, 2.0, -3.0], pa.float32()), "float32"),
+    "float64": (pa.array([0.1, 2.0, -3.0], pa.float64()), "float64"),
+    **{
+        f"{sign}int{bits}": (
+            pa.array([0, 1, 2 ** (bits - (not sign)) - 1], f"{sign}int{bits}"),
+            f"{sign}int{bits}",
+        )
+        for sign in ("", "u")
+        for bits in (8, 16, 32, 64)
+    },
+}
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize("kind", DTYPES)
+def test_numbers_become_arrays(kind, output, tmp_path):
+    column, dtype = DTYPES[kind]
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": column}), rows=2)
+    for batch_size in (1, 2, 1000):
+        arrays = column_of(path, batch_size, output)
+        assert {str(array.dtype).removeprefix("torch.") for array in arrays} == {dtype}
+        assert all(array.ndim == 1 for array in arrays)
+        assert [v for array in arrays for v in array.tolist()] == column.to_pylist()
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize("kind", DTYPES)
+def test_lists_of_numbers_become_ragged(kind, output, tmp_path):
+    items, dtype = DTYPES[kind]
+    rows = [items.to_pylist(), None, [], items.to_pylist()[:1]]
+    for kind_of_list in (pa.list_, pa.large_list, pa.list_view, pa.large_list_view):
+        column = pa.array(rows, kind_of_list(items.type))
+        path = write_ipc(tmp_path / "x.arrow", pa.table({"x": column}), rows=3)
+        (ragged,) = column_of(path, output=output)
+        assert str(ragged.values.dtype).removeprefix("torch.") == dtype
+        assert ragged.offsets == [0, len(items), len(items), len(items), len(items) + 1]
+        assert [None if r is None else r.tolist() for r in ragged] == rows
+        assert ragged.values.tolist() == rows[0] + rows[3]
+        # A row is a view of the values.
+        assert all(r is None or type(r) is type(ragged.values) for r in ragged)
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_a_ragged_column_pickles_as_one_array(output, tmp_path):
+    path = write_lines(tmp_path / "x.jsonl", [{"x": [1, 2]}, {"x": None}, {"x": []}])
+    (ragged,) = column_of(path, output=output)
+    again = pickle.loads(pickle.dumps(ragged))
+    assert [None if r is None else r.tolist() for r in again] == [[1, 2], None, []]
+    assert again.values.tolist() == [1, 2]
+    assert again.offsets == [0, 2, 2, 2]
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_lists_of_one_length_become_matrices(output, tmp_path):
+    column = pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int16(), 2))
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": column.slice(1)}), rows=1)
+    (array,) = column_of(path, output=output)
+    assert array.shape == (2, 2)
+    assert array.tolist() == [[3, 4], [5, 6]]
+    floats = pa.array([[1, None], None, [3, 4]], pa.list_(pa.float32(), 2))
+    path = write_ipc(tmp_path / "y.arrow", pa.table({"x": floats}), rows=2)
+    (array,) = column_of(path, output=output)
+    nan = math.nan
+    assert repr(array.tolist()) == repr([[1.0, nan], [nan, nan], [3.0, 4.0]])
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_lists_of_no_length(output, tmp_path):
+    empty = pa.array([[], [], []], pa.list_(pa.int16(), 0))
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": empty}))
+    (array,) = column_of(path, output=output)
+    assert tuple(array.shape) == (3, 0)
+    # A null among them has no value that could be NaN.
+    null = pa.array([[], None, []], pa.list_(pa.float32(), 0))
+    path = write_ipc(tmp_path / "y.arrow", pa.table({"x": null}))
+    batches, error = until_error(path, output=output)
+    assert [len(batch["x"]) for batch in batches] == [1]
+    assert 'row 2, column "x": null' in error
+
+
+OTHERS = {
+    "strings": ["a", None],
+    "lists of strings": [["a", None], None],
+    "deep lists": [[[1], []], None],
+    "structs": [{"a": 1, "b": [1]}, None],
+    "lists of structs": [[{"a": 1}], []],
+}
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize("kind", OTHERS)
+def test_all_else_stays_python_values(kind, output, tmp_path):
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": OTHERS[kind]}), rows=1)
+    (values,) = column_of(path, output=output)
+    assert type(values) is list
+    assert values == OTHERS[kind]
+
+
+# What Arrow encodes or wraps is laid out as the values that Python gets of it.
+ENCODED = {
+    "dictionary of numbers": (
+        pa.DictionaryArray.from_arrays(pa.array([1, 0, 1]), pa.array([5, 7])),
+        [7, 5, 7],
+    ),
+    "runs of numbers": (
+        pa.RunEndEncodedArray.from_arrays(
+            pa.array([2, 3], pa.int16()), pa.array([1.5, 2.5])
+        ),
+        [1.5, 1.5, 2.5],
+    ),
+    "dictionary of strings": (pa.array(["b", "a", "b"]).dictionary_encode(), None),
+    "bool8": (
+        pa.ExtensionArray.from_storage(pa.bool8(), pa.array([0, -3, 1], pa.int8())),
+        [False, True, True],
+    ),
+    "opaque": (
+        pa.ExtensionArray.from_storage(
+            pa.opaque(pa.int32(), "k", "v"), pa.array([1, 2, 3], pa.int32())
+        ),
+        [1, 2, 3],
+    ),
+    "tensor": (
+        pa.ExtensionArray.from_storage(
+            pa.fixed_shape_tensor(pa.int32(), [2]),
+            pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int32(), 2)),
+        ),
+        [[1, 2], [3, 4], [5, 6]],
+    ),
+    "json": (pa.ExtensionArray.from_storage(pa.json_(), pa.array(["1", "2", "3"])), None),
+    "uuid": (CASES["uuid"].slice(0, 1).take(pa.array([0, 0, 0])), None),
+}
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize("kind", ENCODED)
+def test_encoded_columns(kind, output, tmp_path):
+    column, wanted = ENCODED[kind]
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": column}), rows=2)
+    (lists,) = column_of(path, output="python")
+    for batch_size in (2, 1000):
+        found = [
+            v for x in column_of(path, batch_size, output) for v in values_of({"": x})[""]
+        ]
+        assert found == lists
+    (whole,) = column_of(path, output=output)
+    if wanted is None:
+        assert type(whole) is list
+    else:
+        assert whole.tolist() == wanted
+        assert type(whole) is not list
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_what_a_null_hides_is_no_part_of_the_data(output, tmp_path):
+    """Arrow may have values under a null list, and nulls among them."""
+    column = pa.ListArray.from_arrays(
+        pa.array([0, 2, 4, 5], pa.int32()),
+        pa.array([1, 2, None, 4, 5]),
+        mask=pa.array([False, True, False]),
+    )
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": column}))
+    (ragged,) = column_of(path, output=output)
+    assert [None if r is None else r.tolist() for r in ragged] == [[1, 2], None, [5]]
+    assert ragged.values.tolist() == [1, 2, 5]
+
+
+def test_views_that_overlap_or_lie_in_any_order(tmp_path):
+    column = pa.ListViewArray.from_arrays(
+        pa.array([4, 0, 2, 0], pa.int32()),
+        pa.array([2, 3, 2, 0], pa.int32()),
+        pa.array([1, 2, 3, 4, 5, 6]),
+    )
+    path = write_ipc(tmp_path / "x.arrow", pa.table({"x": column}), rows=3)
+    (ragged,) = column_of(path)
+    assert [r.tolist() for r in ragged] == [[5, 6], [1, 2, 3], [3, 4], []]
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_slices_of_columns(output, tmp_path):
+    """Offsets, and bitmaps that do not begin at a byte, of every kind of column."""
+    rows = range(40)
+    table = pa.table(
+        {
+            "int": pa.array(rows, pa.int32()),
+            "bool": pa.array([i % 3 == 0 for i in rows]),
+            "float": pa.array([None if i % 5 == 0 else i / 2 for i in rows]),
+            "list": pa.array([None if i % 7 == 0 else [i] * (i % 4) for i in rows]),
+            "bools": pa.array([[i % 2 == 0] * (i % 3) for i in rows]),
+            "pair": pa.array([[i, -i] for i in rows], pa.list_(pa.int64(), 2)),
+            "text": pa.array([None if i % 6 == 0 else str(i) for i in rows]),
+        }
+    )
+    path = tmp_path / "x.arrow"
+    with pa.ipc.new_file(path, table.schema) as writer:
+        for batch in table.slice(3, 34).to_batches():
+            writer.write_batch(batch.slice(2, 13))
+            writer.write_batch(batch.slice(15, 0))
+            writer.write_batch(batch.slice(15))
+    (lists,) = streaming_dataset_reader(path)
+    for batch_size in (1, 3, 7, 13, 1000):
+        kinds = []
+        at = 0
+        for batch in streaming_dataset_reader(path, batch_size, output=output):
+            kinds.append(kinds_of(batch))
+            got = values_of(batch)
+            assert_same(got, {k: v[at : at + batch_size] for k, v in lists.items()})
+            at += batch_size
+        assert kinds == kinds[:1] * len(kinds)
+
+
+# --- nulls ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize("kind", ["float16", "float32", "float64"])
+def test_a_null_among_floats_is_nan(kind, output, tmp_path):
+    column = pa.array([1.5, None, 2.5], kind)
+    path = write_ipc(
+        tmp_path / "x.arrow", pa.table({"x": column, "y": [[None, 1.0]] * 3})
+    )
+    (batch,) = streaming_dataset_reader(path, output=output)
+    assert repr(batch["x"].tolist()) == "[1.5, nan, 2.5]"
+    assert str(batch["x"].dtype).endswith(kind)
+    assert repr(batch["y"][2].tolist()) == "[nan, 1.0]"
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 1000])
+@pytest.mark.parametrize("num_threads", [1, 4])
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2, 3, None, 5],
+        [True, False, True, None],
+        [[1], [2, 3], [], [4, None], [5]],
+        [[True], None, [False], [None]],
+    ],
+    ids=["ints", "bools", "lists of ints", "lists of bools"],
+)
+def test_a_null_that_has_no_value_is_an_error(
+    values, num_threads, batch_size, output, tmp_path
+):
+    """The rows before it come first; it names the place and the ways out."""
+    path = write_lines(tmp_path / "x.jsonl", [{"x": value, "i": 0} for value in values])
+    batches, error = until_error(path, batch_size, output, num_threads=num_threads)
+    assert [v for b in batches for v in values_of(b)["x"]] == values[:3]
+    assert f'{path}: row 4, column "x": null' in error
+    assert 'output="arrow"' in error
+    assert ("schema=" in error) == ("rue" not in str(values))
+
+
+def test_the_first_of_several_misfits_is_told(tmp_path):
+    rows = [{"a": 1, "b": 1}] * 3 + [{"a": 1, "b": None}, {"a": None, "b": 1}]
+    path = write_lines(tmp_path / "x.jsonl", rows)
+    batches, error = until_error(path)
+    assert len(batches[0]["a"]) == 3
+    assert 'row 4, column "b"' in error
+
+
+@pytest.mark.parametrize("kind", ["float64", "float32", pa.float16()])
+def test_the_ways_out_of_a_null(kind, tmp_path):
+    path = write_lines(tmp_path / "x.jsonl", [{"x": 1}, {"x": None}])
+    (array,) = column_of(path, schema={"x": kind})
+    assert repr(array.tolist()) == "[1.0, nan]"
+    assert column_of(path, output="python") == [[1, None]]
+    assert column_of(path, output="arrow")[0].to_pylist() == [1, None]
+
+
+def test_a_null_far_behind_in_the_second_file(tmp_path):
+    good = tmp_path / "1.parquet"
+    bad = tmp_path / "2.parquet"
+    pq.write_table(pa.table({"x": range(5000)}), good, row_group_size=700)
+    pq.write_table(
+        pa.table({"x": [None if i == 3333 else i for i in range(5000)]}),
+        bad,
+        row_group_size=700,
+    )
+    for threads in (1, 4):
+        batches, error = until_error([good, bad], 600, num_threads=threads)
+        assert sum(len(batch["x"]) for batch in batches) == 8333
+        assert f'{bad}: row 3334, column "x": null' in error
+
+
+def test_a_shuffled_batch_with_a_null_comes_not_at_all(tmp_path):
+    """A planned batch keeps its rows' places: batches before it come whole."""
+    path = write_lines(
+        tmp_path / "x.jsonl", [{"x": None if i == 40 else i} for i in range(100)]
+    )
+    rows = StreamingDataset(path, 10, shuffle=True, output="python")
+    (bad,) = (j for j, batch in enumerate(rows) if None in batch["x"])
+    iterator = iter(StreamingDataset(path, 10, shuffle=True, output="numpy"))
+    for _ in range(bad):
+        assert len(next(iterator)["x"]) == 10
+    for _ in range(3):
+        with pytest.raises(OSError, match=r'row 41, column "x": null'):
+            next(iterator)
+
+
+# --- one schema -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_dtypes_are_those_of_the_stream_and_not_of_a_block(output, tmp_path):
+    """Ints, floats, nothing but nulls, empty lists: each alone in a block of its own."""
+    filler = [{"y": "x" * 999}] * 1500
+    parts = [
+        [{"x": 0.5, "l": [0.5]}, {"x": 1, "l": [1]}],
+        [{"x": 2, "l": [2, 3]}] * 3,
+        [{"x": None, "l": None}] * 3,
+        [{"l": []}] * 3,
+        [{"x": 7.5, "l": [1, 2.5, None]}],
+    ]
+    rows = [row for part in parts for row in [*part, *filler]]
+    path = write_lines(tmp_path / "x.jsonl", rows)
+    wanted = [{"x": row.get("x"), "l": row.get("l")} for row in rows]
+    for threads in (1, 4):
+        reader = streaming_dataset_reader(
+            path, 900, columns=["x", "l"], output=output, num_threads=threads
+        )
+        batches = list(reader)
+        assert len({str(kinds_of(batch)) for batch in batches}) == 1
+        assert str(batches[0]["x"].dtype).endswith("float64")
+        assert str(batches[0]["l"].values.dtype).endswith("float64")
+        at = 0
+        for batch in batches:
+            part = wanted[at : at + 900]
+            assert_same(
+                values_of(batch),
+                {name: [row[name] for row in part] for name in ("x", "l")},
+            )
+            at += 900
+
+
+@pytest.mark.parametrize(
+    ("good", "bad"),
+    [
+        ("1.5", "9007199254740993"),
+        ("1.5", "-9007199254740993"),
+        ("1.5", "10000000000000000000001"),
+        ("1.5", '"1"'),
+        ("1.5", "true"),
+        ("1.5", "[1.5]"),
+        ("1.5", "{}"),
+        ("1", "1.5"),
+        ("1", "9223372036854775808"),
+        ("1", "1e300"),
+        ("1", "NaN"),
+        ("1", '"1"'),
+        ("1", "false"),
+        ("true", "1"),
+        ("true", '"true"'),
+        ('"a"', "1"),
+        ('"a"', r'"\ud800"'),
+        ('"a"', '["a"]'),
+        ("[1]", "[1.5]"),
+        ("[1]", "[true]"),
+        ("[1]", '["1"]'),
+        ("[1]", "[[1]]"),
+        ("[1]", "1"),
+        ("[1.5]", "[9007199254740993]"),
+        ("[1.5]", "[1, true]"),
+        ("[true]", "[1]"),
+        ("[true]", "[0, 1]"),
+        ('["a"]', "[1]"),
+        ('["a"]', "[true]"),
+    ],
+)
+@pytest.mark.parametrize("far", [False, True], ids=["among others", "in its own block"])
+def test_a_later_value_that_is_no_value_of_the_column(good, bad, far, tmp_path):
+    """The rows before it come first, and the error names place, value and way out."""
+    size = 1700 if far else 1
+    lines = [f'{{"x": {good}, "y": "{"y" * 3900}"}}'] * 1700
+    # An empty list fits every list, and null every column.
+    lines += [f'{{"x": {"[]" if good[0] == "[" else "null"}}}'] * size
+    lines += [f'{{"x": {bad}}}', f'{{"x": {good}}}']
+    path = tmp_path / "x.jsonl"
+    path.write_text("\n".join(lines))
+    output = "arrow" if good == "true" or good == "1" else "numpy"
+    for batch_size in (1000, 7777):
+        for threads in (1, 3):
+            batches, error = until_error(
+                path, batch_size, output, columns=["x"], num_threads=threads
+            )
+            assert sum(len(batch["x"]) for batch in batches) == 1700 + size
+            assert f"{path}: line {1700 + size + 1}, " in error
+            assert 'column "x"' in error
+            assert "a sample of the files shows" in error
+            assert "schema=" in error
+            assert bad.strip('"')[:3] in error or "ud800" in bad
+
+
+@pytest.mark.parametrize(
+    ("good", "late", "wanted"),
+    [
+        ("1.5", "9007199254740994", 9007199254740994.0),
+        ("1.5", "18446744073709551616", 18446744073709551616.0),
+        ("1.5", "-0", 0.0),
+        ("1.5", "1e400", math.inf),
+        ("1", "2.0", 2),
+        ("1", "1e3", 1000),
+        ("[1]", "[2.0]", [2]),
+    ],
+)
+def test_a_later_value_that_another_spelling_holds_exactly(good, late, wanted, tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(
+        f'{{"x": {good}, "y": "{"y" * 3900}"}}\n' * 1700 + f'{{"x": {late}}}\n' * 3
+    )
+    *_, last = column_of(path, 1700, columns=["x"])
+    assert repr(values_of({"x": last})["x"]) == repr([wanted] * 3)
+
+
+def test_a_column_that_comes_late_is_left_out_with_one_warning(tmp_path):
+    rows = [{"x": i, "y": "y" * 3900} for i in range(1700)]
+    rows += [{"x": 1, "late": 1, "la\u0000ter": None}, {"x": 2, "late": "a"}]
+    path = write_lines(tmp_path / "x.jsonl", rows)
+    for output in ("numpy", "arrow"):
+        with pytest.warns(UserWarning, match="left out") as seen:
+            batches = list(streaming_dataset_reader(path, 100, output=output))
+        assert len(seen) == 1
+        told = str(seen[0].message)
+        assert '"late"' in told
+        assert '"la\\x00ter"' in told
+        assert "schema=" in told
+        # The caller's line, and not one of ours.
+        assert seen[0].filename == __file__
+        assert sum(len(batch["x"]) for batch in batches) == 1702
+        assert all(set(kinds_of(batch)) == {"x", "y"} for batch in batches)
+    # Of columns that were not asked for nothing is said; one that schema= names is there.
+    list(streaming_dataset_reader(path, output="numpy", columns=["x"]))
+    kinds = {"late": "json", "la\u0000ter": "null"}
+    *_, last = streaming_dataset_reader(path, 1700, output="numpy", schema=kinds)
+    assert last["late"] == [1, "a"]
+
+
+def test_a_late_warning_that_is_an_error_takes_no_batch_with_it(tmp_path):
+    rows = [{"x": i, "y": "y" * 3900} for i in range(1700)] + [{"x": 1700, "late": 1}]
+    path = write_lines(tmp_path / "x.jsonl", rows)
+    reader = streaming_dataset_reader(path, 100, output="numpy")
+    got = []
+    warned = 0
+    while True:
+        try:
+            got += next(reader)["x"].tolist()
+        except UserWarning:
+            warned += 1
+        except StopIteration:
+            break
+    assert warned == 1
+    assert got == list(range(1701))
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_columns_that_a_file_lacks_are_null(output, tmp_path):
+    pq.write_table(
+        pa.table({"a": [0.5], "b": [["x"]], "c": [[1]]}), tmp_path / "1.parquet"
+    )
+    pq.write_table(pa.table({"d": ["y"]}), tmp_path / "2.parquet")
+    (batch,) = streaming_dataset_reader(tmp_path, output=output)
+    assert_same(
+        values_of(batch),
+        {"a": [0.5, None], "b": [["x"], None], "c": [[1], None], "d": [None, "y"]},
+    )
+    assert batch["c"][1] is None
+    pq.write_table(pa.table({"e": [1]}), tmp_path / "3.parquet")
+    batches, error = until_error(tmp_path, output=output)
+    assert batches == []
+    assert 'row 1, column "e": null' in error
+
+
+def test_an_integer_column_of_json_that_a_row_lacks(tmp_path):
+    path = write_lines(tmp_path / "x.jsonl", [{"x": 1}, {"y": 2}])
+    batches, error = until_error(path)
+    assert batches == []  # row 1 has no "y"
+    assert 'row 1, column "y": null' in error
+
+
+# --- files of differing types -----------------------------------------------------------
+
+
+def typed_files(folder, *columns, suffix=".arrow"):
+    paths = []
+    for i, column in enumerate(columns):
+        paths.append(folder / f"{i}{suffix}")
+        table = pa.table({"x": column})
+        if suffix == ".arrow":
+            write_ipc(paths[-1], table, rows=2)
+        else:
+            pq.write_table(table, paths[-1])
+    return paths
+
+
+NUMBERS = [
+    (["int8", "int64"], "int64"),
+    (["int8", "int16"], "int16"),
+    (["uint8", "uint32"], "uint32"),
+    (["uint8", "uint64"], "uint64"),
+    (["int8", "uint32"], "int64"),
+    (["int32", "float32"], "float64"),
+    (["uint64", "float64"], "float64"),
+    (["float16", "float32"], "float32"),
+    (["float16", "float64"], "float64"),
+    (["int8", "int16", "float16"], "float64"),
+    (["null", "int16"], "int16"),
+]
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+@pytest.mark.parametrize(("kinds", "wanted"), NUMBERS)
+def test_numbers_of_several_widths(kinds, wanted, output, tmp_path):
+    columns = [pa.array([1, 2, 3], kind) for kind in kinds if kind != "null"]
+    paths = typed_files(tmp_path, *columns)
+    for order in (paths, paths[::-1]):
+        for batch_size in (2, 1000):
+            arrays = column_of(order, batch_size, output)
+            assert {str(a.dtype).removeprefix("torch.") for a in arrays} == {wanted}
+            assert [v for a in arrays for v in a.tolist()] == [1, 2, 3] * len(columns)
+
+
+def test_integers_that_no_type_holds_together(tmp_path):
+    """uint64 and a signed type have no common one: Python's ints have."""
+    top = 2**64 - 1
+    paths = typed_files(tmp_path, pa.array([top, 0], "uint64"), pa.array([-1], "int8"))
+    assert column_of(paths, output="numpy") == [[top, 0, -1]]
+    arrow = column_of(paths, output="arrow")[0]
+    assert arrow.type == pa.json_()
+    assert arrow.storage.to_pylist() == [str(top), "0", "-1"]
+    # schema= chooses one that holds the values that there are.
+    batches, error = until_error(paths, schema={"x": "int64"})
+    assert batches == []
+    assert f'row 1: column "x": "{top}" is not a value of the type int64' in error
+
+
+def test_an_integer_that_no_double_holds(tmp_path):
+    paths = typed_files(
+        tmp_path, pa.array([0.5]), pa.array([2**53, 2**54 + 4, 2**53 + 1])
+    )
+    batches, error = until_error(paths)
+    assert batches[0]["x"].tolist() == [0.5, 2.0**53, 2.0**54 + 4]
+    assert f'{paths[1]}: row 3: column "x": "{2**53 + 1}" is not' in error
+
+
+def test_floats_beyond_the_sample_are_not_rounded(tmp_path):
+    """Of 17 files one is not looked at: what it holds fits exactly, or not at all."""
+    folder = tmp_path
+    (folder / "00").mkdir()
+    columns = [pa.array([0.5], "float32")] * 17
+    columns[-1] = pa.array([0.25, 0.1], "float64")
+    paths = typed_files(folder, *columns)
+    batches, error = until_error(paths, 1)
+    assert [batch["x"].tolist() for batch in batches] == [[0.5]] * 16 + [[0.25]]
+    assert {str(batch["x"].dtype) for batch in batches} == {"float32"}
+    assert (
+        f'{paths[-1]}: row 2: column "x": "0.1" is not a value of the type float32'
+        in error
+    )
+    # Asked for, the nearest one is taken, but for infinity.
+    arrays = column_of(paths, 1, schema={"x": "float32"})
+    assert arrays[-1].tolist() == [pytest.approx(0.1)]
+    columns[-1] = pa.array([1e300, math.inf], "float64")
+    batches, error = until_error(typed_files(folder, *columns), schema={"x": "float32"})
+    assert len(batches[0]["x"]) == 16
+    assert '"1e+300" is not a value of the type float32 that schema= gives' in error
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (pa.list_(pa.int8()), pa.large_list(pa.int32())),
+        (pa.list_(pa.int8(), 2), pa.list_(pa.float32())),
+        (pa.list_(pa.int8(), 2), pa.list_(pa.int64(), 2)),
+        (pa.list_view(pa.int64()), pa.list_(pa.int64())),
+        (pa.large_list_view(pa.float64()), pa.list_(pa.int16(), 2)),
+        (pa.list_(pa.null()), pa.list_(pa.int16())),
+    ],
+    ids=str,
+)
+def test_lists_of_several_kinds(first, second, tmp_path):
+    rows = [[1, 2], [3, 4], None]
+    paths = typed_files(
+        tmp_path,
+        pa.array(rows if first.value_type != pa.null() else [[], None], first),
+        pa.array(rows, second),
+    )
+    (lists,) = column_of(paths, output="python")
+    for order in (paths, paths[::-1]):
+        for batch_size in (2, 1000):
+            found = column_of(order, batch_size)
+            assert len({kind_of(x) for x in found}) == 1
+            assert kind_of(found[0])[0] == "ragged"
+            values = [v for x in found for v in values_of({"": x})[""]]
+            assert same(
+                values,
+                lists if order == paths else lists[-len(rows) :] + lists[: -len(rows)],
+            )
+
+
+# --- bad names --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", "é 漢", "a\0b", "\ud800", "x y"])
+def test_any_column_name(name, tmp_path):
+    path = write_lines(tmp_path / "x.jsonl", [{name: 1}, {name: 2}])
+    for output in ARRAYS:
+        (batch,) = streaming_dataset_reader(path, output=output)
+        assert {key: value.tolist() for key, value in batch.items()} == {name: [1, 2]}
+
+
+# --- memory -----------------------------------------------------------------------------
+
+
+def overwrite_memory(path):
+    """Read again and again, so that freed buffers hold other values."""
+    for _ in range(3):
+        for batch in streaming_dataset_reader(path, 100, output="numpy"):
+            del batch
+    junk = [bytearray(b"\xee" * (1 << 16)) for _ in range(64)]
+    del junk
+    gc.collect()
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".jsonl"])
+@pytest.mark.parametrize("output", ARRAYS)
+def test_arrays_outlive_all_that_they_came_from(output, suffix, tmp_path):
+    path = tmp_path / f"data{suffix}"
+    count = 3000
+    table = pa.table(
+        {
+            "int": range(count),
+            "float": [i / 2 for i in range(count)],
+            "list": [[i, i + 1] for i in range(count)],
+            "bool": [i % 2 == 0 for i in range(count)],
+        }
+    )
+    other = tmp_path / f"other{suffix}"
+    for where, rows in ((path, table), (other, table.take(list(range(count))[::-1]))):
+        if suffix == ".parquet":
+            pq.write_table(rows, where, row_group_size=500)
+        elif suffix == ".arrow":
+            write_ipc(where, rows, rows=500)
+        else:
+            write_lines(where, rows.to_pylist())
+    dataset = StreamingDataset(path, 128, output=output)
+    reader = iter(dataset)
+    batches = list(reader)
+    row = batches[3]["list"][5]
+    slices = [batch["int"][1:3] for batch in batches]
+    reader.close()
+    del reader, dataset
+    path.unlink()
+    gc.collect()
+    overwrite_memory(other)
+    want = table.to_pydict()
+    for i, batch in enumerate(batches):
+        part = {name: v[i * 128 : (i + 1) * 128] for name, v in want.items()}
+        assert_same(values_of(batch), part)
+    del batches, batch
+    gc.collect()
+    overwrite_memory(other)
+    assert row.tolist() == [3 * 128 + 5, 3 * 128 + 6]
+    assert [s.tolist() for s in slices] == [
+        [i * 128 + 1, i * 128 + 2] for i in range(len(slices))
+    ]
+
+
+def test_arrays_of_numpy_are_read_only_and_copies_are_not(tmp_path):
+    table = {"i": [1, 2], "f": [0.5, None], "l": [[1], []], "b": [True, False],
+             "p": pa.array([[1, 2], [3, 4]], pa.list_(pa.int8(), 2))}  # fmt: skip
+    path = write_ipc(tmp_path / "x.arrow", pa.table(table), rows=1)
+    for options in (
+        {"batch_size": 1},
+        {"batch_size": 2},
+        {"batch_size": 2, "shuffle": True},
+    ):
+        for batch in StreamingDataset(path, output="numpy", **options):
+            arrays = [batch[n] for n in "ifbp"] + [batch["l"].values, *batch["l"]]
+            for array in arrays:
+                assert not array.flags.writeable
+                with pytest.raises(ValueError, match="read-only"):
+                    array[...] = 0
+                array.copy()[...] = 0
+
+
+def aliased_file(path):
+    """An IPC file in which two columns are one buffer."""
+    numbers = pa.array(range(100), pa.int64())
+    table = pa.record_batch({"a": numbers, "b": pa.array([0] * 100)})
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_batch(table)
+    data = bytearray(path.read_bytes())
+    # The message lists a buffer as offset and length: column b's is set to column a's.
+    listed = b"".join(number.to_bytes(8, "little") for number in (800, 0, 800, 800))
+    at = data.find(listed) + 16
+    assert at > 16
+    data[at : at + 8] = bytes(8)
+    path.write_bytes(bytes(data))
+    return path
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"shuffle": True, "shuffle_window": 20},
+        {"distributed": (0, 3), "tail": "repeat"},
+        {"distributed": (2, 3), "tail": "repeat", "shuffle": True},
+        {"num_lanes": 2},
+    ],
+    ids=str,
+)
+def test_writing_into_a_batch_of_torch_changes_no_other(options, tmp_path):
+    if "torch" not in ARRAYS:
+        pytest.skip("torch is not installed")
+    aliased = aliased_file(tmp_path / "0.arrow")
+    plain = pa.table(
+        {
+            "a": range(100, 150),
+            "b": range(50),
+            "f": [i / 2 for i in range(50)],
+            "l": [[i] * 3 for i in range(50)],
+            "p": pa.array([[i, i] for i in range(50)], pa.list_(pa.float32(), 2)),
+            "d": pa.array([i % 3 for i in range(50)]).dictionary_encode(),
+        }
+    )
+    write_ipc(tmp_path / "1.arrow", plain, rows=17)
+    pq.write_table(plain, tmp_path / "2.parquet", row_group_size=20)
+    for paths in ([aliased], [tmp_path / "1.arrow"], [tmp_path / "2.parquet"] * 2):
+        batches = list(StreamingDataset(paths, 7, output="torch", **options))
+        assert len(batches) > 2
+
+        arrays = {
+            (k, name): column.values if name == "l" else column
+            for k, batch in enumerate(batches)
+            for name, column in batch.items()
+        }
+        if paths == [aliased]:
+            assert arrays[0, "a"].equal(arrays[0, "b"])
+        for place, array in arrays.items():
+            before = {other: values.clone() for other, values in arrays.items()}
+            array.add_(1)
+            changed = [
+                other for other in arrays if not arrays[other].equal(before[other])
+            ]
+            assert changed == [place]
+
+
+def test_rows_of_a_ragged_column_are_views_of_its_values(tmp_path):
+    path = write_lines(tmp_path / "x.jsonl", [{"x": [1, 2]}, {"x": [3]}])
+    (ragged,) = column_of(path)
+    assert all(np.shares_memory(row, ragged.values) for row in ragged)
+    if "torch" in ARRAYS:
+        (ragged,) = column_of(path, output="torch")
+        ragged[1][0] = 7
+        assert ragged.values.tolist() == [1, 2, 7]
+
+
+# --- nothing there ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_files_without_rows_or_columns(output, tmp_path):
+    empty = pa.table({"x": pa.array([], pa.int32())})
+    write_ipc(tmp_path / "0.arrow", empty)
+    assert list(streaming_dataset_reader(tmp_path / "0.arrow", output=output)) == []
+    write_ipc(tmp_path / "1.arrow", pa.table({"x": pa.array([1, 2], pa.int32())}))
+    (batch,) = streaming_dataset_reader(tmp_path, output=output)
+    assert batch["x"].tolist() == [1, 2]
+    (tmp_path / "e.jsonl").write_text("{}\n{}\n")
+    assert list(streaming_dataset_reader(tmp_path / "e.jsonl", output=output)) == [{}]
+    assert list(StreamingDataset(tmp_path / "e.jsonl", 1, output=output)) == [{}, {}]
+
+
+def test_a_text_file(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("a\nb\n")
+    (batch,) = streaming_dataset_reader(path, output="numpy")
+    assert batch == {"text": ["a", "b"]}
+    path.write_text("1\n2\n")
+    (batch,) = streaming_dataset_reader(path, output="numpy", schema={"text": "int64"})
+    assert batch["text"].tolist() == [1, 2]
+
+
+def test_the_worker_of_a_loader_warns_too(tmp_path):
+    if "torch" not in ARRAYS:
+        pytest.skip("torch is not installed")
+    import torch.utils.data  # noqa: F401
+
+    rows = [{"x": i, "y": "y" * 3900} for i in range(1700)] + [{"x": 1700, "late": 1}]
+    path = write_lines(tmp_path / "x.jsonl", rows)
+    dataset = StreamingDataset(path, 100, output="torch", columns=["x"])
+    loader = dataset.loader(num_workers=1, multiprocessing_context="fork")
+    assert sorted(v for b in loader for v in b["x"].tolist()) == list(range(1701))
+    dataset = StreamingDataset(path, 100, output="torch")
+    loader = dataset.loader(num_workers=1, multiprocessing_context="fork")
+    # Warnings are errors here, and so in the worker, which hands it to this process.
+    with pytest.raises(UserWarning, match='"late"'):
+        list(loader)
