@@ -120,8 +120,11 @@ def show(path: Path) -> None:
 
     speed = Speed(path)
     console = Console()
+    console.width = max(console.width, 110)  # also in a pipe
     for key, what in Speed.KEYS.items():
-        shown = Table("cell", "peer", "peer ÷ ours", "goal", "", title=what)
+        shown = Table(title=what)
+        for name in ("cell", "peer", "peer ÷ ours", "goal", ""):
+            shown.add_column(name, no_wrap=True)
         for one in speed.verdicts(key):
             if one.ratio is not None:
                 mark = "met" if one.met else "[red]not met"
