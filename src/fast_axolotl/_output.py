@@ -294,8 +294,8 @@ class PadCollator:
     """A ``collate_fn`` that pads, for a DataLoader over any dataset of rows.
 
     Called with a list of rows, it returns what a batch with ``pad`` is: columns that
-    ``pad`` names as tensors of the shape ``(rows, length)``, columns of numbers as
-    tensors of the shape ``(rows,)``, and all others as lists.
+    ``pad`` names as tensors of the shape ``(rows, length)``, columns of numbers that fit
+    exactly as tensors of the shape ``(rows,)``, and all others as lists.
 
     Args:
         pad: Column name to the value of its padding, or a :class:`PadOptions`.
@@ -333,8 +333,14 @@ class PadCollator:
     def _array(self, column: Any) -> Any:  # noqa: ANN401
         if not isinstance(column, list):
             return column
+        # Numbers of numpy and torch, too.
+        column = [v.item() if getattr(v, "shape", None) == () else v for v in column]
         kinds = {type(value) for value in column}
         if not kinds <= {bool} and not kinds <= {int, float}:
+            return column
+        # Integers that the array could not hold exactly.
+        limit = 1 << (53 if float in kinds else 63)
+        if any(type(v) is int and not -limit <= v < limit for v in column):
             return column
         if self._torch:
             import torch

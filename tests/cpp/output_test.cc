@@ -111,8 +111,13 @@ TEST(PadTest, MasksAndPositions) {
   auto positions = PositionIds(lengths, 7, arrow::int64(), 3, {});
   ASSERT_TRUE(positions.ok());
   EXPECT_EQ(Rows<int64_t>(**positions), (Ints{{0, 1, 2}, {7, 7, 7}, {0, 7, 7}}));
-  EXPECT_TRUE(PositionIds(lengths, 0, arrow::int8(), 128, {}).ok());
-  EXPECT_FALSE(PositionIds(lengths, 0, arrow::int8(), 129, {}).ok());
+  const std::vector<int64_t> long_rows = {3, 128, 129};
+  int64_t row = 0;
+  EXPECT_FALSE(PositionIds(long_rows, 0, arrow::int8(), 129, {}, &row).ok());
+  EXPECT_EQ(row, 2);
+  // What is padding, or cut, needs no number.
+  EXPECT_TRUE(PositionIds(lengths, 0, arrow::int8(), 500, {}).ok());
+  EXPECT_TRUE(PositionIds(long_rows, 0, arrow::int8(), 129, {.max_length = 128}).ok());
 }
 
 TEST(PadTest, ErrorsNameRowAndValue) {

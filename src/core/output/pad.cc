@@ -85,9 +85,15 @@ Result<std::shared_ptr<arrow::Tensor>> AttentionMask(
 
 Result<std::shared_ptr<arrow::Tensor>> PositionIds(
     std::span<const int64_t> lengths, Fill fill,
-    const std::shared_ptr<arrow::DataType>& type, int64_t length, const PadShape& shape) {
-  ARROW_ASSIGN_OR_RAISE(const CountUp count,
-                        CounterOf(*type, std::max<int64_t>(length - 1, 0)));
+    const std::shared_ptr<arrow::DataType>& type, int64_t length, const PadShape& shape,
+    int64_t* failed_row) {
+  for (size_t row = 0; row < lengths.size(); ++row) {
+    const int64_t kept = Kept(lengths[row], length, shape);
+    const Status fits = CounterOf(*type, std::max<int64_t>(kept - 1, 0)).status();
+    if (!fits.ok() && failed_row) *failed_row = static_cast<int64_t>(row);
+    ARROW_RETURN_NOT_OK(fits);
+  }
+  ARROW_ASSIGN_OR_RAISE(const CountUp count, CounterOf(*type, 0));
   return MakeRows(
       static_cast<int64_t>(lengths.size()), [&](int64_t row) { return lengths[row]; },
       fill, type, length, shape,

@@ -39,9 +39,11 @@ Result<std::shared_ptr<arrow::Tensor>> AttentionMask(
     std::span<const int64_t> lengths, const std::shared_ptr<arrow::DataType>& type,
     int64_t length, const PadShape& shape);
 
-/// 0, 1, 2, ... over the values of each row, `fill` elsewhere.
+/// 0, 1, 2, ... over the values of each row, `fill` elsewhere. Invalid, as Pad, where a
+/// row has more values than `type` can count.
 Result<std::shared_ptr<arrow::Tensor>> PositionIds(
     std::span<const int64_t> lengths, Fill fill,
-    const std::shared_ptr<arrow::DataType>& type, int64_t length, const PadShape& shape);
+    const std::shared_ptr<arrow::DataType>& type, int64_t length, const PadShape& shape,
+    int64_t* failed_row = nullptr);
 
 }  // namespace fast_axolotl

@@ -53,7 +53,9 @@ Result<std::shared_ptr<arrow::Tensor>> PadColumnOf(const PadColumn& column, bool
   const bool made = !has && column.name != kLabels;
   const auto type = PaddedType(column, made ? nullptr : lists.type);
   if (made && column.name == kMask) return AttentionMask(lengths, type, length, shape);
-  if (made) return PositionIds(lengths, column.fill, type, length, shape);
+  if (made) {
+    return PositionIds(lengths, column.fill, type, length, shape, failed_row);
+  }
   return Pad(lists, column.fill, type, length, shape, failed_row);
 }
 
