@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Epochs over files of every kind: order, shares, states, and going on from them.
 
-What batch j is comes from plan_reference.py; ranks and workers are played in one process,
-a worker being an iterator with a topology of its own. Real ones are in
-test_torch_state.py and test_distributed.py.
+What batch j is comes from plan_reference.py; ranks and workers are played in one process.
+Real ones are in test_torch_state.py and test_distributed.py.
 """
 
 import itertools
@@ -15,14 +14,13 @@ from pathlib import Path
 import epoch_files
 import hypothesis.strategies as st
 import plan_reference
+import players
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
 import fast_axolotl
 from fast_axolotl import StreamingDataset, merge_states
-from fast_axolotl._iterator import DatasetIterator, Run
-from fast_axolotl._topology import Topology
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*can only be read from its start")
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -95,62 +93,10 @@ def ids(batches):
     return [batch["id"] for batch in batches]
 
 
-class Rank:
-    """A rank whose loader has workers (0: it reads by itself) that give in turn.
-
-    As torch's loader, it takes one batch of each worker in turn, and leaves out the
-    workers that have ended.
-    """
-
+class Rank(players.Rank):
     def __init__(self, files, rank, world, workers, state=None, **options):
-        self.data = files.dataset(distributed=(rank, world), **options)
-        if state is not None:
-            self.data.load_state_dict(json.loads(json.dumps(state)))
-        self.workers = workers
-        self.topology = (rank, world)
-        self.start()
-
-    def start(self):
-        """Begin the next pass."""
-        self.turn = 0
-        if self.workers == 0:
-            self.iterators = [iter(self.data)]
-            return
-        run = self.data._run_of_pass(
-            Topology(*self.topology, 0, self.workers), self.data._passes.start()
-        )
-        self.iterators = [
-            DatasetIterator(
-                self.data,
-                Run(
-                    Topology(*self.topology, worker, self.workers),
-                    run.epoch,
-                    run.start,
-                ),
-            )
-            for worker in range(self.workers)
-        ]
-        self.live = list(self.iterators)
-
-    def take(self, count):
-        """Up to so many batches; fewer at the end of the pass."""
-        if self.workers == 0:
-            return ids(itertools.islice(self.iterators[0], count))
-        found = []
-        while len(found) < count and self.live:
-            self.turn %= len(self.live)
-            batch = next(self.live[self.turn], None)
-            if batch is None:
-                del self.live[self.turn]
-                continue
-            found.append(batch["id"])
-            self.turn += 1
-        return found
-
-    def states(self):
-        if self.workers == 0:
-            return [self.data.state_dict()]
-        return [iterator.state_dict() for iterator in self.iterators]
+        data = files.dataset(distributed=(rank, world), **options)
+        super().__init__(data, rank, world, workers, state, lambda batch: batch["id"])
 
 
 # --- who gives what -------------------------------------------------------------------
