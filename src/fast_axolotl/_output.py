@@ -130,8 +130,10 @@ class PackOptions:
     sequence) and ``sequence_ids`` (1, 2, ... in each row, 0 in its padding), all of the
     shape ``(rows, length)``; of ``cu_seqlens``, int32, where sequences begin in the rows
     laid end to end and where the last one ends; and of ``max_seqlen``, an int. The
-    latter two are arguments of flash-attention's ``varlen`` functions; transformers
-    finds the same in ``position_ids``. The padding of a row counts as a sequence.
+    latter two are arguments of flash-attention's ``varlen`` functions, and transformers
+    takes them as ``cu_seq_lens_q`` and ``_k``, ``max_length_q`` and ``_k``. Its other
+    kinds of attention find the sequences in ``position_ids``, where they get no
+    ``attention_mask`` and no cache. The padding of a row counts as a sequence.
 
     ``pack_window`` consecutive rows are packed by themselves, so that a run can go on
     from any batch: the packed rows of a window depend on its own rows only.
