@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from fast_axolotl import _core, _options, _state, _topology
+from fast_axolotl import _core, _options, _output, _state, _topology
 from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
 from fast_axolotl._iterator import Run
 from fast_axolotl._packing import (
@@ -182,6 +183,53 @@ class StreamingDataset(EpochDataset):
         other._opened = self._opened  # noqa: SLF001
         other._indexed = self._indexed  # noqa: SLF001
         return other
+
+    def _gives_record_batches(self) -> bool:
+        return self._options.handover.gives_record_batches and not self._maps
+
+    def with_format(self, output: Output) -> Self:
+        """Return this dataset with batches of another ``output``; all else is the same.
+
+        Like ``map`` and ``take`` it goes its own way from the epoch where this one is,
+        and a state of the one can be loaded into the other.
+
+        Raises:
+            ValueError: An unknown output, or one that ``pad`` or ``pack`` cannot have.
+            TypeError: ``output`` is not a str.
+            ImportError: What ``output`` names is not installed.
+        """
+        old = self._options.handover
+        kind = _output.check_output(output)
+        new = _output.check(kind, old.pad, old.pack, old.transform)
+        new.core(self._open())
+        return self._changed(_options=replace(self._options, handover=new))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the batches of a new pass as a stream of Arrow's PyCapsule interface.
+
+        So pyarrow, Polars, DuckDB and others take the dataset itself, whatever its
+        ``output``. Batches are read as they are asked for, and all have one schema.
+
+        Args:
+            requested_schema: A schema to cast to, as a capsule.
+
+        Raises:
+            TypeError: ``map``, ``transform``, ``pad`` or ``pack`` make other batches.
+        """
+        handover = self._options.handover
+        if self._maps or handover.transform or handover.pad or handover.pack:
+            raise TypeError(
+                "an Arrow stream is of the rows as they are read, and map(), transform=, "
+                "pad= and pack= of this dataset make other batches of them"
+            )
+        dataset = self
+        if not self._gives_record_batches():
+            dataset = self.with_format("arrow")
+            # It is a pass of this dataset.
+            dataset._passes = self._passes  # noqa: SLF001
+        iterator = dataset._iterate()  # noqa: SLF001
+        self._current = iterator.position
+        return iterator.__arrow_c_stream__(requested_schema)
 
     # --- the order of an epoch ----------------------------------------------------------
 

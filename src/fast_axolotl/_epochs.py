@@ -125,6 +125,10 @@ class EpochDataset(ABC):
     def _default_window(self) -> int:
         """Return the number of rows to shuffle among themselves, 0 for none."""
 
+    def _gives_record_batches(self) -> bool:
+        """Whether batches are record batches of the data's schema."""
+        return False
+
     @property
     @abstractmethod
     def batch_size(self) -> int:

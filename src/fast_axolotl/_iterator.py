@@ -88,7 +88,8 @@ class DatasetIterator(StreamingReader):
     """
 
     def __init__(self, owner: EpochDataset, run: Run) -> None:
-        super().__init__(owner.files, owner._open())  # noqa: SLF001
+        record_batches = owner._gives_record_batches()  # noqa: SLF001
+        super().__init__(owner.files, owner._open(), record_batches=record_batches)  # noqa: SLF001
         self._owner = owner
         self.position = Position.begin(run, self._stats)
         self._counted = True

@@ -240,6 +240,11 @@ class Handover:
         pad = None if self.pad is None else self.pad.core()
         return _core.Output.make(self.output, pad, dataset)
 
+    @property
+    def gives_record_batches(self) -> bool:
+        """Whether batches are record batches of the data's schema."""
+        return self.output == "arrow" and self.transform is None
+
     def functions(self) -> tuple[Transform, ...]:
         """Return what is called on batches that were read, where nothing is packed."""
         if self.transform is None or self.pack is not None:

@@ -53,10 +53,13 @@ class StreamingReader:
         files: Sequence[str],
         dataset: Described,
         reader: BatchSource | None = None,
+        *,
+        record_batches: bool = False,
     ) -> None:
         self._files = files
         self._dataset = dataset
         self._reader = reader
+        self._record_batches = record_batches
         self._closed = False
         self._stats = Stats()
         self._began: float | None = None
@@ -82,6 +85,30 @@ class StreamingReader:
         if self._reader is not None and self._reader.mark is not None:
             stats.packed(*self._reader.mark[1:])
         return stats
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """Return the batches that are left as a stream of Arrow's PyCapsule interface.
+
+        So pyarrow, Polars, DuckDB and others take the reader itself, for instance
+        ``pyarrow.RecordBatchReader.from_stream(reader)``. Batches are read as they are
+        asked for, and all have one schema.
+
+        Args:
+            requested_schema: A schema to cast to, as a capsule.
+
+        Raises:
+            TypeError: Batches are not record batches: ``output`` is not ``"arrow"``, or
+                functions make them.
+        """
+        if not self._record_batches:
+            raise TypeError(
+                "an Arrow stream is one of record batches, which this reader does not "
+                'give: make it with output="arrow", without transform= and map()'
+            )
+        import pyarrow as pa
+
+        reader = pa.RecordBatchReader.from_batches(pa.schema(self._dataset), self)
+        return reader.__arrow_c_stream__(requested_schema)
 
     def __enter__(self) -> Self:
         return self
@@ -223,7 +250,12 @@ def streaming_dataset_reader(
         if pack is None
         else options.plain_packed(pack, dataset)
     )
-    return StreamingReader(options.files, dataset, options.handover.run(source))
+    return StreamingReader(
+        options.files,
+        dataset,
+        options.handover.run(source),
+        record_batches=options.handover.gives_record_batches,
+    )
 
 
 def _rust_streaming_reader(

@@ -65,6 +65,12 @@ Status AppendString(std::string_view value, std::string* out) {
       case '\\':
         *out += "\\\\";
         break;
+      case '\b':
+        *out += "\\b";
+        break;
+      case '\f':
+        *out += "\\f";
+        break;
       case '\n':
         *out += "\\n";
         break;
