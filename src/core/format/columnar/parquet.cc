@@ -4,7 +4,11 @@
 // be held whole. Every row group is a fragment.
 
 #include <algorithm>
+#include <deque>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -64,50 +68,156 @@ void AppendLeaves(const SchemaField& field, std::vector<int>* leaves) {
   for (const SchemaField& child : field.children) AppendLeaves(child, leaves);
 }
 
-// A row group on its way through: the reader and what it has given so far.
+// The columns of a row group that are read one after the other. Whoever needs a batch of
+// theirs reads all up to it, so that several threads can each be at another group.
+class ColumnGroup {
+ public:
+  // `positions`: where the columns stand among all that are read.
+  ColumnGroup(std::unique_ptr<arrow::RecordBatchReader> reader,
+              std::vector<size_t> positions, int64_t rows, int64_t batch_rows)
+      : reader_(std::move(reader)),
+        positions_(std::move(positions)),
+        rows_(rows),
+        batch_rows_(batch_rows) {}
+
+  // Puts the columns of batch number `batch` into their places. Each batch is taken once.
+  Status Take(int64_t batch, arrow::ArrayVector* columns) {
+    const std::lock_guard lock(mutex_);
+    while (failure_.ok() && next_ <= batch) {
+      auto read = Guarded([&] { return Read(); });
+      if (read.ok()) {
+        waiting_[next_++] = std::move(*read);
+      } else {
+        failure_ = read.status();
+      }
+    }
+    const auto found = waiting_.find(batch);
+    if (found == waiting_.end()) return failure_;
+    for (size_t i = 0; i < positions_.size(); ++i) {
+      (*columns)[positions_[i]] = found->second->column(static_cast<int>(i));
+    }
+    waiting_.erase(found);
+    return Status::OK();
+  }
+
+ private:
+  // The next batch, whole: Arrow's reader may give it in pieces.
+  Result<std::shared_ptr<arrow::RecordBatch>> Read() {
+    const int64_t begin = next_ * batch_rows_;
+    const int64_t wanted = std::min(batch_rows_, rows_ - begin);
+    arrow::RecordBatchVector pieces;
+    int64_t found = 0;
+    while (found < wanted) {
+      if (!rest_) ARROW_RETURN_NOT_OK(reader_->ReadNext(&rest_));
+      if (!rest_) {
+        return Status::IOError("expected ", rows_, " rows in this row group, found ",
+                               begin + found);
+      }
+      ARROW_RETURN_NOT_OK(rest_->Validate());
+      const int64_t taken = std::min(wanted - found, rest_->num_rows());
+      pieces.push_back(rest_->Slice(0, taken));
+      rest_ = taken < rest_->num_rows() ? rest_->Slice(taken) : nullptr;
+      found += taken;
+    }
+    if (pieces.size() == 1) return pieces[0];
+    return arrow::ConcatenateRecordBatches(pieces, DecodePool());
+  }
+
+  std::mutex mutex_;  // guards all that is not const
+  const std::unique_ptr<arrow::RecordBatchReader> reader_;
+  const std::vector<size_t> positions_;
+  const int64_t rows_;
+  const int64_t batch_rows_;
+  int64_t next_ = 0;                          // the batch to read next
+  std::shared_ptr<arrow::RecordBatch> rest_;  // rows of it that were read
+  std::map<int64_t, std::shared_ptr<arrow::RecordBatch>> waiting_;  // read, not taken
+  Status failure_;
+};
+
+// A row group on its way through.
 struct RowGroup {
   std::string path;
   ReadOptions options;
   int index;
-  int64_t rows;       // in this row group
-  int64_t first_row;  // of it, in the file
+  int64_t rows;        // in this row group
+  int64_t first_row;   // of it, in the file
+  int64_t batch_rows;  // in each batch but the last
   std::shared_ptr<FileReader> reader;
-  std::unique_ptr<arrow::RecordBatchReader> batches;
   Projection projection;
-  int64_t read = 0;
+  arrow::FieldVector fields;  // of the projection
+  std::deque<ColumnGroup> groups;
 
-  Status At(const Status& status) const {
-    return Status::IOError(path, ": row group ", index, ", after row ", first_row + read,
+  int64_t batches() const { return (rows + batch_rows - 1) / batch_rows; }
+
+  Status At(int64_t row, const Status& status) const {
+    return Status::IOError(path, ": row group ", index, ", after row ", first_row + row,
                            " of the file: ", status.message());
   }
 
-  Result<std::optional<DecodeTask>> Next() {
-    std::shared_ptr<arrow::RecordBatch> batch;
-    // Without any column there is nothing to decode, but there are rows.
-    if (batches) {
-      Status status = Guarded([&] { return batches->ReadNext(&batch); });
-      if (status.ok() && batch) status = batch->Validate();
-      if (!status.ok()) return At(status);
-    } else if (read < rows) {
-      batch = arrow::RecordBatch::Make(arrow::schema(arrow::FieldVector{}),
-                                       std::min(rows - read, kMaxBatchRows),
-                                       arrow::ArrayVector{});
+  Decoded Decode(int64_t batch) {
+    const int64_t begin = batch * batch_rows;
+    arrow::ArrayVector columns(fields.size());
+    // Threads that decode batches side by side begin at different columns.
+    for (size_t i = 0; i < groups.size(); ++i) {
+      const Status status =
+          groups[(static_cast<size_t>(batch) + i) % groups.size()].Take(batch, &columns);
+      if (!status.ok()) return {nullptr, At(begin, status)};
     }
-    if (!batch) {
-      if (read == rows) return std::nullopt;
-      return At(
-          Status::IOError("expected ", rows, " rows in this row group, found ", read));
-    }
-    const int64_t row = first_row + read;
-    read += batch->num_rows();
-    return DecodeTask{[batch, row, this_options = options, this_path = path,
-                       this_projection = projection] {
-                        return Finish(*batch, this_projection, this_options, this_path,
-                                      row);
-                      },
-                      kBatchBytes};
+    const auto rows_read = arrow::RecordBatch::Make(
+        arrow::schema(fields), std::min(batch_rows, rows - begin), std::move(columns));
+    return Finish(*rows_read, projection, options, path, first_row + begin);
   }
 };
+
+// Distributes columns over groups that take about as long to decode.
+std::vector<std::vector<size_t>> Balance(const std::vector<int64_t>& bytes) {
+  constexpr size_t kMostGroups = 4;
+  constexpr int64_t kWorthIt = int64_t{1} << 20;
+  int64_t total = 0;
+  for (const int64_t size : bytes) total += size;
+  const size_t count = total < kWorthIt ? 1 : std::min(kMostGroups, bytes.size());
+  std::vector<size_t> order(bytes.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return bytes[a] > bytes[b]; });
+  std::vector<std::vector<size_t>> groups(count);
+  std::vector<int64_t> sizes(count);
+  for (const size_t column : order) {
+    const auto least = std::min_element(sizes.begin(), sizes.end()) - sizes.begin();
+    groups[least].push_back(column);
+    sizes[least] += bytes[column];
+  }
+  for (auto& group : groups) std::sort(group.begin(), group.end());
+  return groups;
+}
+
+// Opens the groups of columns of a row group.
+Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
+  const auto& columns = group->reader->manifest().schema_fields;
+  std::vector<std::vector<int>> leaves;
+  std::vector<int64_t> bytes;
+  for (const int column : group->projection.indices) {
+    AppendLeaves(columns[column], &leaves.emplace_back());
+    int64_t size = 0;
+    for (const int leaf : leaves.back()) {
+      size += metadata.ColumnChunk(leaf)->total_uncompressed_size();
+    }
+    bytes.push_back(size);
+  }
+  // Without any column there is nothing to decode, but there are rows.
+  if (leaves.empty()) return Status::OK();
+  for (auto& positions : Balance(bytes)) {
+    std::vector<int> read;
+    for (const size_t position : positions) {
+      read.insert(read.end(), leaves[position].begin(), leaves[position].end());
+    }
+    ARROW_ASSIGN_OR_RAISE(auto reader,
+                          group->reader->GetRecordBatchReader({group->index}, read));
+    group->groups.emplace_back(std::move(reader), std::move(positions), group->rows,
+                               group->batch_rows);
+  }
+  return Status::OK();
+}
 
 Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& options,
                                     std::shared_ptr<parquet::FileMetaData> metadata,
@@ -121,23 +231,22 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
   group->rows = row_group->num_rows();
   const int64_t row_bytes =
       row_group->total_byte_size() / std::max<int64_t>(group->rows, 1) + 1;
-  const int64_t batch_rows =
-      std::clamp<int64_t>(kBatchBytes / row_bytes, 64, kMaxBatchRows);
+  group->batch_rows = std::clamp<int64_t>(kBatchBytes / row_bytes, 64, kMaxBatchRows);
   ARROW_ASSIGN_OR_RAISE(
-      group->reader, OpenReader(input, options.counter, batch_rows, std::move(metadata)));
+      group->reader,
+      OpenReader(input, options.counter, group->batch_rows, std::move(metadata)));
   ARROW_ASSIGN_OR_RAISE(auto schema, SchemaOf(*group->reader));
   group->projection = MakeProjection(*schema, options);
-  std::vector<int> leaves;
-  for (int column : group->projection.indices) {
-    AppendLeaves(group->reader->manifest().schema_fields[column], &leaves);
+  for (const int column : group->projection.indices) {
+    group->fields.push_back(schema->field(column));
   }
-  if (!leaves.empty()) {
-    auto batches =
-        Guarded([&] { return group->reader->GetRecordBatchReader({index}, leaves); });
-    if (!batches.ok()) return group->At(batches.status());
-    group->batches = std::move(*batches);
-  }
-  return [group] { return group->Next(); };
+  const Status opened = Guarded([&] { return OpenGroups(*row_group, group.get()); });
+  if (!opened.ok()) return group->At(0, opened);
+  return [group, next = int64_t{0}]() mutable -> Result<std::optional<DecodeTask>> {
+    if (next == group->batches()) return std::nullopt;
+    return DecodeTask{[group, batch = next++] { return group->Decode(batch); },
+                      kBatchBytes};
+  };
 }
 
 Result<Sample> SampleParquet(const Input& input, const ReadOptions& options) {
