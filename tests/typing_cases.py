@@ -107,6 +107,8 @@ reveal_type(PadOptions({"input_ids": 0}).max_length)  # is: int | None
 reveal_type(PackOptions(8).eos_token_id)  # is: int | None
 reveal_type(PadCollator({"input_ids": 0}, output="numpy")([{}]))  # is: dict[str, Any]
 PadCollator({"input_ids": 0}, "arrow")  # error: arg-type
+reveal_type(dataset.with_format("torch"))  # is: StreamingDataset
+dataset.with_format("pandas")  # error: arg-type
 reveal_type(dataset.map(len))  # is: StreamingDataset
 reveal_type(dataset.map(len).take(2).skip(1))  # is: StreamingDataset
 dataset.map("len")  # error: arg-type
