@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING
 
 from fast_axolotl import _libarrow
 
-_libarrow.preload(Path(__file__).resolve().parent)
+_libarrow.preload(os.path.dirname(os.path.realpath(__file__)))
 
 from fast_axolotl import _core  # noqa: E402  (needs the libraries just loaded)
 from fast_axolotl._formats import detect_format, list_supported_formats  # noqa: E402
-from fast_axolotl._options import CsvOptions  # noqa: E402
-from fast_axolotl._output import PackOptions, PadCollator, PadOptions  # noqa: E402
 from fast_axolotl._reader import (  # noqa: E402
     StreamingReader,
     _rust_streaming_reader,
@@ -21,23 +19,26 @@ from fast_axolotl._reader import (  # noqa: E402
     count_rows,
     streaming_dataset_reader,
 )
-from fast_axolotl._sequences import (  # noqa: E402
-    concatenate_and_pack,
-    create_padding_mask,
-    pack_sequences,
-    pad_sequences,
-)
-from fast_axolotl._state import merge_states  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._epochs import Tail
     from fast_axolotl._mix import MixedDataset, Stop
     from fast_axolotl._options import Columns, Schema
-    from fast_axolotl._output import Output, Pad, Transform
+    from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
+    from fast_axolotl._sequences import (
+        concatenate_and_pack,
+        create_padding_mask,
+        pack_sequences,
+        pad_sequences,
+    )
+    from fast_axolotl._state import merge_states
+    from fast_axolotl._stats import Stats
+    from fast_axolotl._tensors import PackOptions, Pad, PadCollator, PadOptions
     from fast_axolotl._topology import Distributed
 
     RustStreamingDataset = StreamingDataset
@@ -51,6 +52,7 @@ __all__ = [
     "PadCollator",
     "PadOptions",
     "RustStreamingDataset",
+    "Stats",
     "StreamingDataset",
     "StreamingReader",
     "__version__",
@@ -73,6 +75,21 @@ __all__ = [
 ]
 
 
+# What a reader of files does not need, and where it is: importing this package is to take
+# no longer than it must.
+_LATER = {
+    "CsvOptions": "_csv_options",
+    "PackOptions": "_tensors",
+    "PadCollator": "_tensors",
+    "PadOptions": "_tensors",
+    "Stats": "_stats",
+    "concatenate_and_pack": "_sequences",
+    "create_padding_mask": "_sequences",
+    "merge_states": "_state",
+    "pack_sequences": "_sequences",
+    "pad_sequences": "_sequences",
+}
+
 if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
 
     def __getattr__(name: str) -> object:
@@ -87,6 +104,12 @@ if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
             from fast_axolotl import _epochs, _mix
 
             globals()[name] = _epochs.with_torch(_mix.MixedDataset, name)
+            return globals()[name]
+        if name in _LATER:
+            from importlib import import_module
+
+            module = import_module(f"{__name__}.{_LATER[name]}")
+            globals()[name] = getattr(module, name)
             return globals()[name]
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,10 +25,12 @@ from fast_axolotl._topology import Topology
 if TYPE_CHECKING:
     from typing import Self
 
+    from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._hf import RowsDataset
-    from fast_axolotl._options import Columns, CsvOptions, Schema
-    from fast_axolotl._output import Output, PackOptions, Pad, Transform
+    from fast_axolotl._options import Columns, Schema
+    from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
+    from fast_axolotl._tensors import PackOptions, Pad
     from fast_axolotl._topology import Distributed
 
 # A window of about this much data on disk, within these bounds: enough rows to mix many
@@ -202,7 +203,7 @@ class StreamingDataset(EpochDataset):
         kind = _output.check_output(output)
         new = _output.check(kind, old.pad, old.pack, old.transform)
         new.core(self._open())
-        return self._changed(_options=replace(self._options, handover=new))
+        return self._changed(_options=self._options._replace(handover=new))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the batches of a new pass as a stream of Arrow's PyCapsule interface.

@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 
 from fast_axolotl import _core, _options, _state, _topology
+from fast_axolotl._board import Board
 from fast_axolotl._iterator import DatasetIterator, Position, RowIterator, Run
 from fast_axolotl._packing import Cursor, Mark
 from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
-from fast_axolotl._stats import Board, Stats
+from fast_axolotl._stats import Stats
 from fast_axolotl._topology import PassCounter, Topology
 
 if TYPE_CHECKING:
@@ -217,19 +218,12 @@ class EpochDataset(ABC):
         start = self._first
         if number == 0:
             start = max(start, self._passes.first_batch)
-        return Run(topology, epoch, start, cursors=self._first_cursors(number, start))
-
-    def _first_cursors(self, number: int, start: int) -> tuple[Cursor, ...]:
-        """How far the lanes are when a pass begins; empty where they all begin."""
+        run = Run(topology, epoch, start)
         if number > 0 or not self._pack_order() or start == self._first:
-            return ()
+            return run
+        # Of packed rows the lanes' cursors tell, which are no number to be shared.
         generation, cursors = self._cursors
-        if generation != self._passes.generation:
-            raise RuntimeError(
-                "a state was loaded in the process that started this worker, and where "
-                "its packed rows are is known only there: make a new DataLoader"
-            )
-        return cursors
+        return replace(run, cursors=cursors, lost=generation != self._passes.generation)
 
     def _epoch_now(self) -> int:
         """The epoch of the pass that is under way, or of the next one."""
@@ -346,7 +340,7 @@ class EpochDataset(ABC):
         if not _topology.in_worker() and self._passes.workers:
             stats = self._board.total(self._passes.workers)
         elif self._current is not None:
-            stats = replace(self._current.stats)
+            stats = self._current.stats.copy()
         else:
             return Stats()
         topology = self._topology()
@@ -383,6 +377,11 @@ class EpochDataset(ABC):
 
     def _state(self, run: Run) -> State:
         """The state at the start of a run."""
+        if run.lost:
+            raise RuntimeError(
+                "a state was loaded in the process that started this worker, and where "
+                "its packed rows are is known only there: make a new DataLoader"
+            )
         kept = self._passes.kept
         lanes = kept[0] if kept else self._default_lanes(run.topology)
         pack = self._pack_order()

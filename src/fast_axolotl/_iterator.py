@@ -32,6 +32,8 @@ class Run:
     # that this worker reads were behind the batches that it gave: see WorkerState.
     cursors: tuple[Cursor, ...] = ()
     own: Lanes | None = None
+    # A state was loaded in another process, where these cursors stayed.
+    lost: bool = False
 
     def reached(self) -> tuple[Cursor, ...]:
         """How far each lane is, as far as this worker knows."""

@@ -12,10 +12,8 @@ its time.
 
 from __future__ import annotations
 
-import ctypes
+import os
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 
 REQUIREMENT = "pyarrow>=26.0,<26.1"
 _ABI = "2600"
@@ -31,8 +29,8 @@ def _library_name(stem: str) -> str:
 LIBRARIES = (_library_name("arrow"), _library_name("parquet"))
 
 
-def _holds_libraries(folder: Path) -> bool:
-    return all((folder / name).is_file() for name in LIBRARIES)
+def _holds_libraries(folder: str) -> bool:
+    return all(os.path.isfile(os.path.join(folder, name)) for name in LIBRARIES)
 
 
 def _refusal(found: str) -> ImportError:
@@ -43,7 +41,7 @@ def _refusal(found: str) -> ImportError:
     )
 
 
-def _describe(folder: Path) -> str:
+def _describe(folder: str) -> str:
     # Only reached on the way to an error, so the slow import stays out of the way.
     from importlib import metadata
 
@@ -54,7 +52,7 @@ def _describe(folder: Path) -> str:
     return f"{version} in {folder} does not hold {LIBRARIES[0]} and {LIBRARIES[1]}"
 
 
-def preload(package: Path) -> None:
+def preload(package: str) -> None:
     """Load Arrow's libraries unless they lie where ``_core`` looks for them.
 
     Args:
@@ -63,15 +61,19 @@ def preload(package: Path) -> None:
     Raises:
         ImportError: pyarrow is missing, or is not the release this was built for.
     """
-    if _holds_libraries(package.parent / "pyarrow"):
+    if _holds_libraries(os.path.join(os.path.dirname(package), "pyarrow")):
         return
+    # Not needed in an ordinary installation.
+    import ctypes
+    from importlib.util import find_spec
+
     spec = find_spec("pyarrow")
     if spec is None or not spec.submodule_search_locations:
         raise _refusal("pyarrow is not installed")
-    folder = Path(next(iter(spec.submodule_search_locations)))
+    folder = next(iter(spec.submodule_search_locations))
     if not _holds_libraries(folder):
         raise _refusal(_describe(folder))
     for name in LIBRARIES:
         # Not RTLD_GLOBAL: being loaded is enough to be found by name, and Arrow's
         # symbols stay out of the way of every other extension in the process.
-        ctypes.CDLL(str(folder / name))
+        ctypes.CDLL(os.path.join(folder, name))

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from fast_axolotl import _core, _output, _paths
-from fast_axolotl._output import Handover, Output, PackOptions, Pad, Transform
-from fast_axolotl._packing import Cursor, PackedBatches, ShareTurns, Turns, UnitReader
+
+if TYPE_CHECKING:
+    from fast_axolotl._csv_options import CsvOptions
+    from fast_axolotl._output import Handover, Output, Transform
+    from fast_axolotl._packing import Cursor, PackedBatches, ShareTurns, Turns
+    from fast_axolotl._tensors import PackOptions, Pad
 
 # No Sequence, because a str is one.
 Columns: TypeAlias = "list[str] | tuple[str, ...]"
@@ -22,45 +25,7 @@ _READ_AHEAD_BYTES: Final = 64 << 20
 _MAX_THREADS: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class CsvOptions:
-    """How CSV files are written, where RFC 4180 leaves a choice.
-
-    Attributes:
-        delimiter: The one-byte character between cells; ``None`` means a tab in files
-            named ``.tsv`` and a comma in all others.
-        header: Whether the first row holds the column names. Without it they are
-            ``column_0``, ``column_1``, and so on.
-
-    Raises:
-        ValueError: The delimiter is not one ASCII character, or is a quote or a line
-            end.
-        TypeError: An argument of a wrong type.
-    """
-
-    delimiter: str | None = None
-    header: bool = True
-
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and not isinstance(self.delimiter, str):
-            raise TypeError(
-                f"delimiter must be a str or None, not {type(self.delimiter).__name__}"
-            )
-        if not isinstance(self.header, bool):
-            raise TypeError(f"header must be a bool, not {type(self.header).__name__}")
-        if self.delimiter is not None and (
-            len(self.delimiter) != 1
-            or not self.delimiter.isascii()
-            or self.delimiter in '"\r\n\0'
-        ):
-            raise ValueError(
-                "delimiter must be one ASCII character other than a quote or a line "
-                f"end, not {self.delimiter!r}"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Checked arguments; plain values only, so that they can be pickled."""
 
     files: list[str]
@@ -70,7 +35,7 @@ class Options:
     read_ahead_bytes: int
     schema: list[tuple[str, Any]]
     format: str | None
-    csv: CsvOptions
+    csv: CsvOptions | None
     handover: Handover
 
     def open(self) -> _core.Dataset:
@@ -80,8 +45,8 @@ class Options:
             self.format,
             None if self.columns is None else [encode(c) for c in self.columns],
             [(encode(name), kind) for name, kind in self.schema],
-            self.csv.delimiter,
-            self.csv.header,
+            None if self.csv is None else self.csv.delimiter,
+            True if self.csv is None else self.csv.header,
         )
 
     def threads(self, workers: int) -> int:
@@ -104,6 +69,8 @@ class Options:
 
     def plain_packed(self, pack: PackOptions, dataset: _core.Dataset) -> PackedBatches:
         """Start a pass over the packed rows of all files, in their order."""
+        from fast_axolotl._packing import Cursor, Turns
+
         reader = self.plain_reader(dataset)
         return self.packed(pack, reader, None, Turns([0]), {0: Cursor()})
 
@@ -116,6 +83,8 @@ class Options:
         cursors: Mapping[int, Cursor],
     ) -> PackedBatches:
         """Return the packed batches of units that are read."""
+        from fast_axolotl._packing import PackedBatches, UnitReader
+
         units = UnitReader(reader, plan, pack, self.handover.transform)
         torch = self.handover.output == "torch"
         return PackedBatches(units, turns, cursors, self.batch_size, torch=torch)
@@ -146,8 +115,8 @@ def check(
         ValueError: An argument has a wrong value.
         TypeError: An argument is of a wrong type.
     """
-    if csv is not None and not isinstance(csv, CsvOptions):
-        raise TypeError(f"csv must be a CsvOptions, not {type(csv).__name__}")
+    if csv is not None:
+        _check_csv(csv)
     if read_ahead_bytes is None:
         read_ahead_bytes = _READ_AHEAD_BYTES
     return Options(
@@ -157,7 +126,7 @@ def check(
         read_ahead_bytes=integer("read_ahead_bytes", read_ahead_bytes, 1, 1 << 62),
         schema=_schema_types(schema),
         format=_format_name(format),
-        csv=csv or CsvOptions(),
+        csv=csv,
         handover=_output.check(output, pad, pack, transform),
         files=_paths.resolve(path),
     )
@@ -217,6 +186,13 @@ def _column_names(columns: object) -> list[str] | None:
     if twice:
         raise ValueError(f"columns names {', '.join(map(repr, twice))} more than once")
     return list(columns)
+
+
+def _check_csv(csv: object) -> None:
+    from fast_axolotl._csv_options import CsvOptions
+
+    if not isinstance(csv, CsvOptions):
+        raise TypeError(f"csv must be a CsvOptions, not {type(csv).__name__}")
 
 
 def _format_name(format: object) -> str | None:

@@ -17,7 +17,8 @@ from fast_axolotl import _core
 from fast_axolotl._ahead import call
 
 if TYPE_CHECKING:
-    from fast_axolotl._output import PackOptions, Transform
+    from fast_axolotl._output import Transform
+    from fast_axolotl._tensors import PackOptions
 
 
 class Cursor(NamedTuple):

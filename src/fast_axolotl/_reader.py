@@ -6,7 +6,6 @@ from __future__ import annotations
 import atexit
 import time
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fast_axolotl import _core, _options
@@ -17,10 +16,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
-    from fast_axolotl._options import Columns, CsvOptions, Schema
-    from fast_axolotl._output import Output, PackOptions, Pad, Transform
+    from fast_axolotl._options import Columns, Schema
+    from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
+    from fast_axolotl._tensors import PackOptions, Pad
 
 # A batch: column name to the list of its values, all of the same length.
 Batch: TypeAlias = dict[str, list[Any]]
@@ -81,7 +82,7 @@ class StreamingReader:
 
     def stats(self) -> Stats:
         """Return what this pass has done so far."""
-        stats = replace(self._stats)
+        stats = self._stats.copy()
         if self._reader is not None and self._reader.mark is not None:
             stats.packed(*self._reader.mark[1:])
         return stats

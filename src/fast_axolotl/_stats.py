@@ -3,22 +3,15 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Final
-
-from fast_axolotl import _topology
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from fast_axolotl._epochs import BatchSource
 
-# Workers whose numbers reach the process that started them.
-_MAX_WORKERS: Final = 256
 # Below this part of the time the consumer is not held up.
 _NOTICEABLE: Final = 0.1
 
 
-@dataclass(slots=True)
 class Stats:
     """What a pass over a dataset has done so far.
 
@@ -43,20 +36,50 @@ class Stats:
         batches_left_out: Batches that no rank gives, for the same end (``tail="drop"``).
     """
 
-    batches: int = 0
-    rows: int = 0
-    bytes_read: int = 0
-    seconds: float = 0.0
-    waited: float = 0.0
-    decoding: float = 0.0
-    rows_skipped: int = 0
-    tokens: int = 0
-    places: int = 0
-    sequences_cut: int = 0
-    sequences_split: int = 0
-    tokens_cut: int = 0
-    batches_repeated: int = 0
-    batches_left_out: int = 0
+    # Not a dataclass: to import those would take as long as all of this package.
+    __slots__ = (
+        "batches",
+        "batches_left_out",
+        "batches_repeated",
+        "bytes_read",
+        "decoding",
+        "places",
+        "rows",
+        "rows_skipped",
+        "seconds",
+        "sequences_cut",
+        "sequences_split",
+        "tokens",
+        "tokens_cut",
+        "waited",
+    )
+
+    def __init__(self) -> None:
+        self.batches = 0
+        self.rows = 0
+        self.bytes_read = 0
+        self.seconds = 0.0
+        self.waited = 0.0
+        self.decoding = 0.0
+        self.rows_skipped = 0
+        self.tokens = 0
+        self.places = 0
+        self.sequences_cut = 0
+        self.sequences_split = 0
+        self.tokens_cut = 0
+        self.batches_repeated = 0
+        self.batches_left_out = 0
+
+    def copy(self) -> Stats:
+        """Return the numbers as they are now."""
+        other = Stats()
+        for name in self.__slots__:
+            setattr(other, name, getattr(self, name))
+        return other
+
+    def __repr__(self) -> str:
+        numbers = (f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"Stats({', '.join(numbers)})"
 
     @property
     def rows_per_second(self) -> float:
@@ -113,52 +136,3 @@ class Stats:
         """Note what packing did so far."""
         self.tokens, self.places = tokens, places
         self.sequences_cut, self.sequences_split, self.tokens_cut = cut, split, lost
-
-
-_FIELDS: Final = tuple(field.name for field in fields(Stats))
-
-
-class Board:
-    """Where workers write down how far they are, for the process that started them.
-
-    It is memory that torch shares with workers, where torch is; each has its own place.
-    """
-
-    def __init__(self) -> None:
-        torch = sys.modules.get("torch")
-        self._memory: Any = None
-        if torch is not None:
-            numbers = _MAX_WORKERS * len(_FIELDS)
-            self._memory = torch.zeros(numbers, dtype=torch.float64).share_memory_()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"_memory": self._memory if _topology.is_spawning() else None}
-
-    def _place(self, worker: int) -> Any:  # noqa: ANN401  (an array of ctypes)
-        if self._memory is None or worker >= _MAX_WORKERS:
-            return None
-        import ctypes  # only where there are workers
-
-        size = ctypes.sizeof(ctypes.c_double) * len(_FIELDS)
-        address = self._memory.data_ptr() + worker * size
-        return (ctypes.c_double * len(_FIELDS)).from_address(address)
-
-    def write(self, worker: int, stats: Stats) -> None:
-        """Write down a worker's numbers."""
-        place = self._place(worker)
-        if place is not None:
-            place[:] = [getattr(stats, name) for name in _FIELDS]
-
-    def total(self, workers: int) -> Stats:
-        """Return the sums over some workers, of times that run side by side the mean."""
-        total = Stats()
-        for worker in range(workers):
-            place = self._place(worker)
-            for name, value in zip(_FIELDS, place or (), strict=False):
-                whole = isinstance(getattr(total, name), int)
-                setattr(
-                    total, name, getattr(total, name) + (int(value) if whole else value)
-                )
-        total.seconds /= max(workers, 1)
-        total.waited /= max(workers, 1)
-        return total

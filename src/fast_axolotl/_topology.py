@@ -7,7 +7,6 @@ import os
 import sys
 import weakref
 from dataclasses import dataclass
-from multiprocessing import context as mp_context
 from typing import Any, Final, TypeAlias
 
 # "auto", "off", (rank, world), or a torch.distributed process group.
@@ -131,7 +130,8 @@ def in_worker() -> bool:
 
 def is_spawning() -> bool:
     """Whether something is being pickled on the way to a process that is started."""
-    return mp_context.get_spawning_popen() is not None
+    context = sys.modules.get("multiprocessing.context")
+    return context is not None and context.get_spawning_popen() is not None
 
 
 def _share(numbers: list[int]) -> Any:  # noqa: ANN401  (a list, or a tensor)
