@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fast_axolotl._iterator import DatasetIterator, Run
@@ -79,3 +79,18 @@ class Rank:
         if self.workers == 0:
             return [self.data.state_dict()]
         return [iterator.state_dict() for iterator in self.iterators]
+
+
+def share(
+    batches: Sequence[Any], start: int, rank: int, world: int, tail: str
+) -> list[Any]:
+    """The batches of a rank of a run from `start` on."""
+    left = [*batches[start:]]
+    if tail == "drop":
+        left = left[: len(left) // world * world]
+    elif tail == "repeat" and left:
+        at = 0
+        while len(left) % world:
+            left.append(batches[at % len(batches)])
+            at += 1
+    return left[rank::world]

@@ -102,19 +102,6 @@ class Rank(players.Rank):
 # --- who gives what -------------------------------------------------------------------
 
 
-def share(batches, start, rank, world, tail):
-    """The batches of a rank of a run from `start` on."""
-    left = batches[start:]
-    if tail == "drop":
-        left = left[: len(left) // world * world]
-    elif tail == "repeat" and left:
-        at = 0
-        while len(left) % world:
-            left.append(batches[at % len(batches)])
-            at += 1
-    return left[rank::world]
-
-
 @settings(max_examples=60, **SLOW)
 @given(
     files_and_options(),
@@ -136,9 +123,9 @@ def test_shares(pool, drawn, world, workers, tail, epoch, at):
     for rank in range(world):
         player = Rank(files, rank, world, workers, state)
         found = player.take(1000)
-        assert found == share(batches, start, rank, world, policy)
+        assert found == players.share(batches, start, rank, world, policy)
         lengths.add(len(found))
-        assert len(player.data) == len(share(batches, 0, rank, world, policy))
+        assert len(player.data) == len(players.share(batches, 0, rank, world, policy))
     if policy != "keep":
         assert len(lengths) == 1
 
@@ -273,7 +260,7 @@ def test_runs_that_go_on_elsewhere(pool, data, drawn, tail):
         ranks = [Rank(files, r, world, workers, state) for r in range(world)]
         found = [rank.take(steps) for rank in ranks]
         expected = [
-            share(batches, position, r, world, tail)[:steps] for r in range(world)
+            players.share(batches, position, r, world, tail)[:steps] for r in range(world)
         ]
         assert found == expected
         reached = position + world * steps
@@ -281,7 +268,7 @@ def test_runs_that_go_on_elsewhere(pool, data, drawn, tail):
         if not whole:
             # The epoch ends on each rank, one step sooner or later.
             for r, rank in enumerate(ranks):
-                rest = share(batches, position, r, world, tail)[len(found[r]) :]
+                rest = players.share(batches, position, r, world, tail)[len(found[r]) :]
                 assert rank.take(1000) == rest
         states = [part for rank in ranks for part in rank.states()]
         state = merge_states(states)
@@ -463,7 +450,7 @@ def test_state_at(pool):
     for world in (1, 3):
         for rank in range(world):
             data = files.dataset(distributed=(rank, world))
-            count = len(share(files.expected(), 0, rank, world, "keep"))
+            count = len(players.share(files.expected(), 0, rank, world, "keep"))
             iterator = iter(data)
             for consumed in range(count):
                 assert data.state_at(consumed)["batch"] == consumed * world
@@ -518,7 +505,7 @@ def test_take_and_skip(pool, drawn, cuts, world, tail, cut):
             left = files.expected(epoch)
             for verb, n in cuts:
                 left = left[:n] if verb == "take" else left[n:]
-            expected = share(left, 0, rank, world, tail)
+            expected = players.share(left, 0, rank, world, tail)
             data = varied(rank)
             assert len(data) == len(expected)
             if states:
@@ -530,7 +517,7 @@ def test_take_and_skip(pool, drawn, cuts, world, tail, cut):
             other.load_state_dict(iterator.state_dict())
             rest = ids(other)
             if iterator.state_dict()["epoch"] == epoch:
-                in_lock_step = share(left, 0, rank, world, "keep")[:cut]
+                in_lock_step = players.share(left, 0, rank, world, "keep")[:cut]
                 if head == in_lock_step:
                     assert head + rest == expected
             assert head + ids(iterator) == expected
