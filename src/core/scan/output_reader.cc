@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/scan/output_reader.h"
 
+#include <arrow/util/byte_size.h>
+
 #include <string>
 #include <utility>
 
@@ -12,10 +14,20 @@ namespace {
 // A thread that has to be joined looks up this often.
 constexpr std::chrono::milliseconds kPatience{50};
 
-int64_t BytesOf(const OutputBatch& output) {
+Result<int64_t> BytesOf(const OutputBatch& output) {
+  if (output.unit) {
+    return output.unit->layout.tokens * output.unit->tokens.type->byte_width();
+  }
+  if (output.record_batch) return arrow::util::ReferencedBufferSize(*output.record_batch);
   int64_t bytes = 0;
   for (const OutputColumn& column : output.columns) {
-    if (column.tensor) bytes += column.tensor->data()->size();
+    if (column.tensor) {
+      bytes += column.tensor->data()->size();
+    } else {
+      ARROW_ASSIGN_OR_RAISE(const int64_t size,
+                            arrow::util::ReferencedBufferSize(*column.array));
+      bytes += size;
+    }
   }
   return bytes;
 }
@@ -72,7 +84,8 @@ Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
 
 // False if nobody wants any more.
 bool OutputReader::Push(OutputBatch output, Status end) {
-  const int64_t bytes = BytesOf(output);
+  // What cannot tell its size is taken for as much as there may be.
+  const int64_t bytes = BytesOf(output).ValueOr(read_ahead_bytes_);
   std::unique_lock lock(mutex_);
   room_.wait(lock, [&] {
     return stop_ || slots_.size() < 2 || bytes_ + bytes <= read_ahead_bytes_;
