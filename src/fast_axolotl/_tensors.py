@@ -54,8 +54,9 @@ class PadOptions:
 
     def __post_init__(self) -> None:
         self._check_values()
-        _positive("max_length", self.max_length)
-        _positive("pad_to_multiple_of", self.pad_to_multiple_of)
+        for name in ("max_length", "pad_to_multiple_of"):
+            if getattr(self, name) is not None:
+                _positive(name, getattr(self, name))
         _choice("padding", self.padding, ("longest", "max_length"))
         _choice("padding_side", self.padding_side, ("left", "right"))
         _choice("truncation_side", self.truncation_side, ("left", "right"))
@@ -167,9 +168,7 @@ class PackOptions:
     def __post_init__(self) -> None:
         for name in ("length", "pack_window"):
             value = getattr(self, name)
-            if value is None:
-                raise TypeError(f"{name} must be an int, not NoneType")
-            _positive(name, value)
+            _positive(name, value, "an int")
         _choice("strategy", self.strategy, ("best_fit", "concat"))
         _choice("too_long", self.too_long, ("split", "cut", "error"))
         _choice("dtype", self.dtype, ("int64", "int32"))
@@ -209,7 +208,7 @@ class PackOptions:
 
 
 class Padder:
-    """Pads what a transform made of a batch."""
+    """Pads columns of lists; columns of numbers become arrays, too."""
 
     def __init__(self, pad: PadOptions, torch: bool) -> None:
         self._options = pad
@@ -230,47 +229,7 @@ class Padder:
         for name in (*self._options.values, "attention_mask"):
             if name in columns:
                 columns[name] = without_nulls(columns[name])
-        return _core.pad_columns(columns, self._pad, self._torch)
-
-
-class PadCollator:
-    """A ``collate_fn`` that pads, for a DataLoader over any dataset of rows.
-
-    Called with a list of rows, it returns what a batch with ``pad`` is: columns that
-    ``pad`` names as tensors of the shape ``(rows, length)``, columns of numbers that fit
-    exactly as tensors of the shape ``(rows,)``, and all others as lists.
-
-    Args:
-        pad: Column name to the value of its padding, or a :class:`PadOptions`.
-        output: ``"torch"`` or ``"numpy"``; ``None`` means torch where it is installed.
-
-    Raises:
-        ValueError, TypeError: As for :class:`PadOptions`.
-        ImportError: What ``output`` names is not installed.
-    """
-
-    def __init__(self, pad: Pad, output: Literal["torch", "numpy"] | None = None) -> None:
-        handover = _output.check(output, pad, None, None)
-        if handover.pad is None:
-            raise TypeError("pad must map column names to the values of their padding")
-        self._torch = handover.output == "torch"
-        self._padder = Padder(handover.pad, self._torch)
-
-    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        """Return the batch of these rows.
-
-        Raises:
-            ValueError: There is no row, or rows differ in their columns.
-        """
-        if not rows:
-            raise ValueError("a batch needs at least one row")
-        names = list(rows[0])
-        for number, row in enumerate(rows):
-            if row.keys() != rows[0].keys():
-                raise ValueError(
-                    f"row {number} has the columns {list(row)}, row 0 has {names}"
-                )
-        padded = self._padder({name: [row[name] for row in rows] for name in names})
+        padded = _core.pad_columns(columns, self._pad, self._torch)
         return {name: self._array(value) for name, value in padded.items()}
 
     def _array(self, column: Any) -> Any:  # noqa: ANN401
@@ -296,11 +255,48 @@ class PadCollator:
         return np.array(column)
 
 
-def _positive(name: str, value: object) -> None:
-    if value is None:
-        return
+class PadCollator:
+    """A ``collate_fn`` that pads, for a DataLoader over any dataset of rows.
+
+    Called with a list of rows, it returns what a batch with ``pad`` is: columns that
+    ``pad`` names as tensors of the shape ``(rows, length)``, columns of numbers that fit
+    exactly as tensors of the shape ``(rows,)``, and all others as lists.
+
+    Args:
+        pad: Column name to the value of its padding, or a :class:`PadOptions`.
+        output: ``"torch"`` or ``"numpy"``; ``None`` means torch where it is installed.
+
+    Raises:
+        ValueError, TypeError: As for :class:`PadOptions`.
+        ImportError: What ``output`` names is not installed.
+    """
+
+    def __init__(self, pad: Pad, output: Literal["torch", "numpy"] | None = None) -> None:
+        handover = _output.check(output, pad, None, None)
+        if handover.pad is None:
+            raise TypeError("pad must map column names to the values of their padding")
+        self._padder = Padder(handover.pad, handover.output == "torch")
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the batch of these rows.
+
+        Raises:
+            ValueError: There is no row, or rows differ in their columns.
+        """
+        if not rows:
+            raise ValueError("a batch needs at least one row")
+        names = list(rows[0])
+        for number, row in enumerate(rows):
+            if row.keys() != rows[0].keys():
+                raise ValueError(
+                    f"row {number} has the columns {list(row)}, row 0 has {names}"
+                )
+        return self._padder({name: [row[name] for row in rows] for name in names})
+
+
+def _positive(name: str, value: object, what: str = "an int or None") -> None:
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int or None, not {type(value).__name__}")
+        raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
     if not 1 <= value < 1 << 31:
         raise ValueError(f"{name} must be from 1 to {(1 << 31) - 1}, not {value}")
 

@@ -66,8 +66,14 @@ Result<std::shared_ptr<const RowLengths>> MeasureLengths(
     const std::string& column, const ReadOptions& options, const ScanOptions& scan) {
   const auto field = dataset->schema()->GetFieldByName(column);
   if (!field || !IsListOfNumbers(*field->type())) {
+    std::string lists;
+    for (const auto& other : dataset->schema()->fields()) {
+      if (!IsListOfNumbers(*other->type())) continue;
+      lists += (lists.empty() ? "" : ", ") + Quoted(other->name());
+    }
     return Status::Invalid("the column ", Quoted(column),
-                           field ? " holds no lists of numbers" : " is not in the data");
+                           field ? " holds no lists of numbers" : " is not in the data",
+                           "; lists of numbers are in: ", lists.empty() ? "none" : lists);
   }
   ARROW_ASSIGN_OR_RAISE(auto kept, Kept(*dataset, *index, store, column));
   std::vector<ScanUnit> units;
