@@ -218,7 +218,7 @@ class StreamingDataset(EpochDataset):
             TypeError: ``map``, ``transform``, ``pad`` or ``pack`` make other batches.
         """
         handover = self._options.handover
-        if self._maps or handover.transform or handover.pad or handover.pack:
+        if self._maps or not handover.keeps_rows:
             raise TypeError(
                 "an Arrow stream is of the rows as they are read, and map(), transform=, "
                 "pad= and pack= of this dataset make other batches of them"
@@ -434,7 +434,7 @@ class StreamingDataset(EpochDataset):
                 "this dataset work on its batches: use those of what to_hf() returns"
             )
         handover = self._options.handover
-        if handover.transform or handover.pad or handover.pack:
+        if not handover.keeps_rows:
             raise ValueError(
                 "to_hf() gives the rows of the files, and pad=, pack= and transform= of "
                 "this dataset make its batches: use map() of what to_hf() returns"

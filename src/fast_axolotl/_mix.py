@@ -140,7 +140,7 @@ class MixedDataset(EpochDataset):
         reader = _MixReader(self, run, state)
         # Functions of the sources count, too.
         if not self._maps and not any(
-            source._maps or source._options.handover.transform  # noqa: SLF001
+            source._maps or source._options.handover.transform is not None  # noqa: SLF001
             for source in self._sources
         ):
             return reader, reader.batches

@@ -27,6 +27,11 @@ class Handover(NamedTuple):
     pack: PackOptions | None = None
     transform: Transform | None = None
 
+    @property
+    def keeps_rows(self) -> bool:
+        """Whether batches hold the rows of the files, in whatever form."""
+        return self.transform is None and self.pad is None and self.pack is None
+
     def core(self, dataset: _core.Dataset) -> _core.Output:
         """Return what the core makes of rows.
 
