@@ -129,7 +129,7 @@ def options_for(draw, names):
     others = [name for name in (*names, *made) if name not in ("id", "text")]
     chosen = draw(st.lists(st.sampled_from(others), unique=True, min_size=1))
     # Labels that are made of floats are floats.
-    if not set(chosen) & set(names) or "labels" in chosen and "scores" in chosen:
+    if not set(chosen) & set(names) or ("labels" in chosen and "scores" in chosen):
         chosen = [*dict.fromkeys([*chosen, "input_ids"])]
     values = {
         name: draw(st.floats(-9, 9, width=32) if name == "scores" else st.integers(-9, 9))
