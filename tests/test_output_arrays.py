@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import json
 import math
@@ -352,6 +353,57 @@ def test_a_shuffled_batch_with_a_null_comes_not_at_all(tmp_path):
     for _ in range(3):
         with pytest.raises(OSError, match=r'row 41, column "x": null'):
             next(iterator)
+
+
+@pytest.mark.parametrize("output", ["python", *ARRAYS, "arrow"])
+@pytest.mark.parametrize("transform", [None, lambda b: b], ids=["plain", "transform"])
+def test_an_error_in_the_last_batch_that_counts_is_no_end(output, transform, tmp_path):
+    """The rows before it make a short batch, and what comes behind it is the error."""
+    path = tmp_path / "x.jsonl"
+    lines = ['{"x": 1}'] * 27
+    lines[25] = '{"x": oops}'
+    path.write_text("\n".join(lines))
+    for dataset, before in (
+        (
+            StreamingDataset(path, 10, output=output, transform=transform).take(3),
+            [10, 10, 5],
+        ),
+        (StreamingDataset(path, 26, output=output, transform=transform).take(1), [25]),
+        (
+            StreamingDataset(path, 10, output=output, transform=transform).take(2),
+            [10, 10],
+        ),
+    ):
+        batches = iter(dataset)
+        assert [len(next(batches)["x"]) for _ in before] == before
+        if sum(before) < 25:
+            with pytest.raises(StopIteration):
+                next(batches)
+            continue
+        for _ in range(3):
+            with pytest.raises(OSError, match="line 26"):
+                next(batches)
+
+
+@pytest.mark.parametrize("output", ["numpy", "python"])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_planned_batch_comes_whole_or_not_at_all(output, shuffle, tmp_path):
+    """Also the last one, behind which nobody asks."""
+    never = dt.timedelta.max // dt.timedelta(days=1) * 2
+    days = [0 if i != 18 else never for i in range(20)]
+    table = {
+        "x": [1 if i != 18 else None for i in range(20)],
+        "d": pa.array(days, "date32"),
+    }
+    column = "x" if output == "numpy" else "d"
+    path = write_ipc(tmp_path / "x.arrow", pa.table(table), rows=5)
+    dataset = StreamingDataset(
+        path, 20, [column], output=output, shuffle=shuffle, num_lanes=2
+    )
+    batches = iter(dataset)
+    for _ in range(3):
+        with pytest.raises(OSError, match=f'row 19, column "{column}"'):
+            next(batches)
 
 
 # --- one schema -------------------------------------------------------------------------

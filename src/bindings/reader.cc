@@ -123,6 +123,7 @@ class Reader {
   }
 
   int64_t rows_read() const { return rows_read_; }
+  bool cut() const { return cut_; }
   double decode_seconds() const {
     return static_cast<double>(decode_time_->load(std::memory_order_relaxed)) / 1e9;
   }
@@ -237,6 +238,7 @@ class Reader {
       dict = BatchToDict(*dataset_, *batch, &misfit);
     }
     rows_read_ += batch->rows;
+    cut_ = batch->cut || stored_.is_valid();
     return dict;
   }
 
@@ -250,6 +252,7 @@ class Reader {
       batch = Wait([this](auto timeout) { return source_->outputs->Next(timeout); });
     }
     if (!batch) return {};
+    cut_ = batch->origin.cut;
     if (output_.pack) {
       rows_read_ += batch->rows;
       return nb::cast(std::const_pointer_cast<PackUnit>(batch->unit));
@@ -269,6 +272,7 @@ class Reader {
       dict = ColumnsToDict(*batch, kind, &misfit);
     }
     rows_read_ += batch->rows;
+    cut_ = cut_ || stored_.is_valid();
     return dict;
   }
 
@@ -296,8 +300,7 @@ class Reader {
     const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
         message.data(), static_cast<Py_ssize_t>(message.size()), "surrogateescape"));
     stored_ = nb::handle(PyExc_OSError)(text);
-    // A planned batch keeps its rows' places: it comes whole or not at all.
-    if (misfit.row == 0 || batch.gathered()) RaiseStored();
+    if (misfit.row == 0 || batch.planned) RaiseStored();
   }
 
   // Waits for what `next` gives: rows, or nothing at the end.
@@ -369,6 +372,7 @@ class Reader {
   int64_t lane_ = 0;  // what the next call of `next` is to give
   int64_t number_ = 0;
   int64_t rows_read_ = 0;
+  bool cut_ = false;   // the batch given last: see Batch
   nb::object stored_;  // the error that the rows before it were delivered ahead of
 };
 
@@ -456,6 +460,8 @@ void RegisterReader(nb::module_& m) {
           "mark", [](const Reader&) { return nb::none(); },
           "What a state has to know besides the number of batches: nothing.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
+      .def_prop_ro("cut", &Reader::cut,
+                   "Whether an error, which comes next, made the last batch a short one.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")
       .def_prop_ro("decode_seconds", &Reader::decode_seconds,
                    "Time that threads spent on reading and decoding so far.")

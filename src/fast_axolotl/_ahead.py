@@ -52,6 +52,8 @@ class Ahead:
         self._rows_read = 0
         # What the source says of its position behind the batch given last.
         self.mark: Any = source.mark
+        # The same, whether an error made it short.
+        self.cut = False
 
     def next_batch(self) -> Any:  # noqa: ANN401  (what the functions made of it)
         """Return the next result."""
@@ -74,7 +76,7 @@ class Ahead:
             if self._end is None:
                 item = self._work.items.get()
                 if not isinstance(item, BaseException):
-                    batch, self.mark, self._rows_read = item
+                    batch, self.mark, self._rows_read, self.cut = item
                     self._work.room.release()
                     return batch
                 self._end, self._trace = item, item.__traceback__
@@ -138,15 +140,15 @@ class _Work:
     def run(self) -> None:
         try:
             given = 0
-            while self.limit is None or given < self.limit:
+            while self.limit is None or given < self.limit or self.source.cut:
                 self.room.acquire()
                 if self.stopped:
                     return
                 batch = self.source.next_batch()
-                mark, rows = self.source.mark, self.source.rows_read
+                mark, rows, cut = self.source.mark, self.source.rows_read, self.source.cut
                 for function in self.functions:
                     batch = call(function, batch)
-                self.items.put((batch, mark, rows))
+                self.items.put((batch, mark, rows, cut))
                 given += 1
                 del batch
             self.items.put(StopIteration())

@@ -223,6 +223,10 @@ class Reader:
         """Stops and joins the threads."""
 
     @property
+    def cut(self) -> bool:
+        """Whether an error, which comes next, made the last batch a short one."""
+
+    @property
     def rows_read(self) -> int:
         """Rows delivered so far."""
 

@@ -48,6 +48,10 @@ class BatchSource(Protocol):
         """What matters besides the number of batches given, where rows are packed."""
 
     @property
+    def cut(self) -> bool:
+        """Whether an error, which comes next, made the batch given last a short one."""
+
+    @property
     def decode_seconds(self) -> float: ...
 
     @property

@@ -108,7 +108,9 @@ class DatasetIterator(StreamingReader):
                 self._owner._passes.start()  # noqa: SLF001
             self._reader, self._limit = self._owner._start(self.position.run)  # noqa: SLF001
             self._note_mark(self._reader)
-        if self._limit is not None and self.position.given >= self._limit:
+        ended = self._limit is not None and self.position.given >= self._limit
+        # A batch that an error made short is not the last: the error comes behind it.
+        if ended and not self._reader.cut:
             self.position.finished = True
             self.close()
             raise StopIteration

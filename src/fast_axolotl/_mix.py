@@ -266,6 +266,8 @@ class _MixReader:
 
     # Nothing but the number of batches matters to a state.
     mark = None
+    # Batches of a plan come whole or not at all.
+    cut = False
 
     def close(self) -> None:
         self._closed = True

@@ -337,6 +337,7 @@ class PackedBatches:
         self._cursors = dict(cursors)
         self._length = units.length
         self.rows_read = 0
+        self.cut = False
         self._tokens = self._cut = self._split = self._tokens_cut = 0
 
     def next_batch(self) -> dict[str, Any]:

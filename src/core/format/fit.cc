@@ -96,7 +96,7 @@ Result<ArrayPtr> CheckJson(const ArrayPtr& array) {
 // of its own kind: what a value becomes must not depend on the rows it shares a block
 // with.
 Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
-                               Change change) {
+                               json::Column::Use use, Change change) {
   const auto& texts = static_cast<const arrow::StringArray&>(array);
   std::string buffer;
   std::vector<size_t> begins;
@@ -109,7 +109,7 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
   arrow::ArrayVector parts;
   size_t row = 0;
   const auto read = [&](size_t rows) -> Result<json::Column::Finished> {
-    json::Column column("", 0, UseFor(*type));
+    json::Column column("", 0, use);
     json::Fault fault;
     for (size_t i = 0; i < rows; ++i) {
       const char* p = buffer.data() + begins[row + i];
@@ -161,12 +161,9 @@ struct Fitting {
       return CheckJson(texts);
     }
     if (!json) return ConvertArray(array, type, change);
-    if (UseFor(*type) != json::Column::Use::kText) {
-      return FromMixedText(*array, type, change);
-    }
-    if (asked) return FromJsonText(*array, type);
-    if (array->null_count() < array->length()) return Status::Invalid("of another kind");
-    return arrow::MakeArrayOfNull(type, array->length());
+    const json::Column::Use use = UseFor(*type, asked);
+    return use == json::Column::Use::kText ? FromJsonText(*array, type)
+                                           : FromMixedText(*array, type, use, change);
   }
 
   // The first row that does not fit; some row does not.
@@ -231,26 +228,24 @@ Result<std::shared_ptr<arrow::RecordBatch>> Arrange(
 
 }  // namespace
 
-json::Column::Use UseFor(const arrow::DataType& type) {
-  using json::Column;
-  switch (FamilyOf(type)) {
+json::Column::Use UseFor(const arrow::DataType& type, bool asked) {
+  using Use = json::Column::Use;
+  const bool list = FamilyOf(type) == Family::kList;
+  const arrow::DataType& value = list ? *type.field(0)->type() : type;
+  if (arrow::is_floating(value.id())) return Use::kDoubles;
+  // What is not asked for is at most a value of the kind that it shows.
+  if (!asked) return Use::kTyped;
+  switch (FamilyOf(value)) {
     case Family::kNumber:
-      return arrow::is_floating(type.id()) ? Column::Use::kDoubles : Column::Use::kTyped;
     case Family::kString:
+      return Use::kTyped;
     case Family::kDuration:
-      return Column::Use::kTyped;
-    case Family::kList: {
-      const arrow::DataType& items = *type.field(0)->type();
-      return items.id() == arrow::Type::DURATION || FamilyOf(items) == Family::kList ||
-                     arrow::is_temporal(items.id())
-                 ? Column::Use::kText
-                 : UseFor(items);
-    }
+      return list ? Use::kText : Use::kTyped;
     default:
       // Dates and times are written as strings.
-      return type.id() == arrow::Type::BOOL || arrow::is_temporal(type.id())
-                 ? Column::Use::kTyped
-                 : Column::Use::kText;
+      return value.id() == arrow::Type::BOOL || (!list && arrow::is_temporal(value.id()))
+                 ? Use::kTyped
+                 : Use::kText;
   }
 }
 

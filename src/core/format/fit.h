@@ -20,8 +20,9 @@ enum class Typing {
   kSpelling,  // all is text, as in CSV: values are converted from their spelling
 };
 
-/// How JSON values of a column of this type are read.
-json::Column::Use UseFor(const arrow::DataType& type);
+/// How JSON values of a column of this type are read, which the caller asked for, or a
+/// sample shows.
+json::Column::Use UseFor(const arrow::DataType& type, bool asked);
 
 /// Gives each column the type that `options` fix for it, and the batch all columns that
 /// they ask for, if they do. Values must fit exactly: at the first that does not, the

@@ -41,6 +41,7 @@ Result<std::optional<Batch>> BatchReader::Next(std::chrono::milliseconds timeout
   ARROW_ASSIGN_OR_RAISE(const bool filled, Fill(timeout));
   if (!filled) return std::nullopt;
   if (next_.rows == 0) ARROW_RETURN_NOT_OK(failure_);
+  next_.cut = !failure_.ok();
   return std::exchange(next_, {});
 }
 

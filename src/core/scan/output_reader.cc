@@ -73,9 +73,9 @@ Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
     Misfit misfit;
     auto output = Guarded([&] { return MakeOutput(batch, options_, &misfit); });
     if (output.ok()) return output;
+    batch.cut = true;
     *failure = MisfitAt(*dataset_, batch, misfit, output.status());
-    // A planned batch keeps its rows' places: it comes whole or not at all.
-    if (!output.status().IsInvalid() || misfit.row == 0 || batch.gathered()) {
+    if (!output.status().IsInvalid() || misfit.row == 0 || batch.planned) {
       return *failure;
     }
     batch.Shorten(misfit.row);

@@ -135,7 +135,8 @@ class Rows {
     if (!options_.Wants(name)) return Column::Use::kIgnore;
     const auto field = options_.WantedField(name);
     if (!field) return options_.stable ? Column::Use::kIgnore : Column::Use::kTyped;
-    return IsJsonField(*field) ? Column::Use::kText : UseFor(*field->type());
+    if (IsJsonField(*field)) return Column::Use::kText;
+    return UseFor(*field->type(), /*asked=*/options_.FixedField(name) != nullptr);
   }
 
   const ReadOptions& options_;
