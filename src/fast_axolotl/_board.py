@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, Final
 
@@ -14,6 +15,14 @@ _MAX_WORKERS: Final = 256
 _FIELDS: Final = Stats.__slots__
 
 
+def _shared_memory() -> Any:  # noqa: ANN401  (a tensor)
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    numbers = _MAX_WORKERS * len(_FIELDS)
+    return torch.zeros(numbers, dtype=torch.float64).share_memory_()
+
+
 class Board:
     """Where workers write down how far they are, for the process that started them.
 
@@ -21,14 +30,26 @@ class Board:
     """
 
     def __init__(self) -> None:
-        torch = sys.modules.get("torch")
-        self._memory: Any = None
-        if torch is not None:
-            numbers = _MAX_WORKERS * len(_FIELDS)
-            self._memory = torch.zeros(numbers, dtype=torch.float64).share_memory_()
+        self._memory = _shared_memory()
+        self._owner = os.getpid()
+        _topology.owned.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_memory": self._memory if _topology.is_spawning() else None}
+        if not _topology.is_spawning():
+            return {}
+        self.own()
+        return {"_memory": self._memory, "_owner": self._owner}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._memory = state["_memory"] if state else _shared_memory()
+        self._owner = state.get("_owner", os.getpid())
+        _topology.owned.add(self)
+
+    def own(self) -> None:
+        """Part from the process that this one was started by, unless this is a worker."""
+        if self._owner != os.getpid() and not _topology.in_worker():
+            self._memory = _shared_memory()
+            self._owner = os.getpid()
 
     def _place(self, worker: int) -> Any:  # noqa: ANN401  (an array of ctypes)
         if self._memory is None or worker >= _MAX_WORKERS:
@@ -47,6 +68,7 @@ class Board:
 
     def total(self, workers: int) -> Stats:
         """Return the sums over some workers, of times that run side by side the mean."""
+        self.own()
         total = Stats()
         for worker in range(workers):
             place = self._place(worker)

@@ -155,7 +155,7 @@ class PassCounter:
     def __init__(self) -> None:
         self._shared: Any = _share([0] * (_WORKERS + _MAX_WORKERS))
         self._owner = os.getpid()
-        _counters.add(self)
+        owned.add(self)
 
     def __getstate__(self) -> dict[str, Any]:
         # Shared memory reaches the workers; a pickle for later gets the plain numbers.
@@ -168,7 +168,7 @@ class PassCounter:
         shared = state["_shared"]
         self._shared = _share(shared) if isinstance(shared, list) else shared
         self._owner = state["_owner"] or os.getpid()
-        _counters.add(self)
+        owned.add(self)
 
     def copy(self) -> PassCounter:
         """Return a counter of its own that goes on from the same numbers."""
@@ -268,13 +268,14 @@ class PassCounter:
         return number
 
 
-_counters: weakref.WeakSet[PassCounter] = weakref.WeakSet()
+# Whatever shares memory with workers.
+owned: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
 def _before_fork() -> None:
-    # The workers that a rank is about to fork are to count with it, not with its parent.
-    for counter in list(_counters):
-        counter.own()
+    # The workers that a rank is about to fork are to share with it, not with its parent.
+    for shared in list(owned):
+        shared.own()
 
 
 if hasattr(os, "register_at_fork"):
