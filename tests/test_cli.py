@@ -19,6 +19,7 @@ import pytest
 from sample_data import maker
 
 import fast_axolotl
+from fast_axolotl import _core
 
 COMMAND = [sys.executable, "-m", "fast_axolotl.cli"]
 ROWS = maker.instruction_rows(25)
@@ -292,6 +293,69 @@ def test_a_file_that_cannot_be_indexed_leaves_nothing(tmp_path, cache):
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"id": 1}\n' * 1000)[:-20])
     assert "rows.jsonl.gz" in error_line("index", path)
+    assert kept(cache) == []
+
+
+@pytest.fixture
+def token_parts(tmp_path):
+    folder = tmp_path / "tokens"
+    folder.mkdir()
+    for part in range(3):
+        rows = [[*range(1 + i % 7)] for i in range(part * 10, part * 10 + 10)]
+        table = pa.table({"input_ids": rows, "id": [*range(10)]})
+        pq.write_table(table, folder / f"{part}.parquet", row_group_size=4)
+    return folder
+
+
+def test_index_keeps_lengths(token_parts, cache):
+    """What a run that needs them names is what has to be called."""
+    data = fast_axolotl.StreamingDataset(
+        token_parts, 2, pack=fast_axolotl.PackOptions(8), distributed=(0, 2)
+    )
+    with pytest.raises(ValueError, match="on several ranks") as refused:
+        next(iter(data))
+    command = str(refused.value).split("`")[1].split()
+    assert command == ["fast-axolotl", "index", "--lengths", "input_ids", "PATH"]
+    for _ in range(2):
+        (told,) = json_lines(*command[1:-1], token_parts)
+        assert (told["rows"], told["files"]) == (30, 3)
+        assert [p.suffix for p in kept(cache)] == [".lengths"] * 3
+    assert len(list(data)) == len(data) > 0
+    assert "30" in output(*command[1:-1], token_parts)
+
+
+def test_lengths_of_what_has_none(token_parts, cache):
+    assert '"tokens" is not in the data' in error_line(
+        "index", "--lengths", "tokens", token_parts
+    )
+    assert '"id" holds no lists' in error_line("index", "--lengths", "id", token_parts)
+    (token_parts / "1.parquet").write_bytes(b"PAR1" + b"x" * 100)
+    line = error_line("index", "--lengths", "input_ids", token_parts)
+    assert "1.parquet" in line
+    assert kept(cache) == []
+
+
+def test_measuring_tells_its_progress_and_passes_errors_on(
+    token_parts, cache, monkeypatch
+):
+    build = _core.build_index
+    # So that all that is told is of the lengths.
+    monkeypatch.setattr(_core, "build_index", lambda *args: build(*args[:-1], None))
+    calls = []
+    fast_axolotl.build_index(
+        token_parts, lengths="input_ids", progress=lambda *told: calls.append(told)
+    )
+    size = sum(path.stat().st_size for path in token_parts.iterdir())
+    assert {total for _, total in calls} == {size}
+    assert calls == sorted(calls)
+    for lengths in kept(cache):
+        lengths.unlink()
+
+    def refuse(done, total):
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError, match="enough"):
+        fast_axolotl.build_index(token_parts, lengths="input_ids", progress=refuse)
     assert kept(cache) == []
 
 
