@@ -300,7 +300,9 @@ class Reader {
     const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
         message.data(), static_cast<Py_ssize_t>(message.size()), "surrogateescape"));
     stored_ = nb::handle(PyExc_OSError)(text);
-    if (misfit.row == 0 || batch.planned) RaiseStored();
+    // A shuffled batch has its rows from anywhere, and a batch that was asked for by its
+    // number has its place: these come whole or not at all.
+    if (misfit.row == 0 || batch.gathered() || any_lane_) RaiseStored();
   }
 
   // Waits for what `next` gives: rows, or nothing at the end.

@@ -266,7 +266,7 @@ class _MixReader:
 
     # Nothing but the number of batches matters to a state.
     mark = None
-    # Batches of a plan come whole or not at all.
+    # Batches that are asked for by their number come whole or not at all.
     cut = False
 
     def close(self) -> None:

@@ -35,8 +35,7 @@ struct Piece {
 struct Batch {
   std::vector<Piece> pieces;
   int64_t rows = 0;
-  bool planned = false;  // its rows have their places: it comes whole or not at all
-  bool cut = false;      // it is short because of an error, which comes next
+  bool cut = false;  // it is short because of an error, which comes next
 
   /// Whether its rows were gathered from many places, and not read one after another.
   bool gathered() const { return !pieces.empty() && pieces[0].gathered(); }

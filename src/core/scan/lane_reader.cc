@@ -50,7 +50,6 @@ Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout)
 Batch LaneReader::Assemble(int64_t begin, int64_t end) {
   Batch batch;
   batch.rows = end - begin;
-  batch.planned = true;
   const bool shuffle = source_.plan->options().shuffle;
   std::vector<std::vector<uint32_t>> rows(held_.size());
   std::vector<std::vector<uint32_t>> places(held_.size());

@@ -75,7 +75,8 @@ Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
     if (output.ok()) return output;
     batch.cut = true;
     *failure = MisfitAt(*dataset_, batch, misfit, output.status());
-    if (!output.status().IsInvalid() || misfit.row == 0 || batch.planned) {
+    // A shuffled batch has its rows from anywhere: it comes whole or not at all.
+    if (!output.status().IsInvalid() || misfit.row == 0 || batch.gathered()) {
       return *failure;
     }
     batch.Shorten(misfit.row);
