@@ -36,7 +36,21 @@ def numbers(batch):
 
 
 def threads():
-    return [thread for thread in threading.enumerate() if thread.name == NAME]
+    """Those that are not left from other tests, whose readers somebody may hold."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name == NAME and thread not in _others
+    ]
+
+
+_others = set()
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_others():
+    _others.clear()
+    _others.update(threading.enumerate())
 
 
 def wait_for(condition, seconds=20):

@@ -265,12 +265,12 @@ def test_a_transform_may_drop_and_add_rows(path):
         (
             {"input_ids": [[1], [1, 2]], "labels": [[1], [1]]},
             ValueError,
-            r"input_ids\[1\]: there are 2 tokens and 1 labels",
+            r"labels\[1\]: there are 2 tokens and 1 labels",
         ),
         (
             {"input_ids": [[1], [2]], "labels": [[1]]},
             ValueError,
-            r"input_ids\[1\]: there are 1 tokens and 0 labels",
+            r"labels\[1\]: there are 1 tokens and 0 labels",
         ),
         ({"input_ids": [[1 << 31]]}, ValueError, "2147483648 does not fit into int32"),
         (
@@ -359,12 +359,24 @@ def test_a_row_that_does_not_fit(tmp_path, suffix, bad, options, message):
     assert data.state_dict()["batch"] == len(batches)
 
 
-def test_labels_of_another_length(tmp_path):
-    table = token_files.tokens([[1], [2], [3, 4]], labels=[[1], [2], [3]])
+@pytest.mark.parametrize(
+    ("labels", "tokens", "message"),
+    [
+        ([3], [3, 4], 'column "labels": there are 2 tokens and 1 labels'),
+        ([3, 1 << 31], [3, 4], 'column "labels": 2147483648 does not fit into int32'),
+        ([3, None], [3, 4], 'column "labels": a null among the numbers of a list'),
+        ([1] * 5, [1] * 5, TOO_LONG.format(5, 4)),
+    ],
+    ids=str,
+)
+def test_labels_that_do_not_fit(tmp_path, labels, tokens, message):
+    """The column that is at fault is named; where it is both, the earlier row."""
+    table = token_files.tokens(
+        [[1], [2], tokens, [1] * 9], labels=[[1], [2], labels, [1]]
+    )
     path = token_files.write(tmp_path / "data.parquet", table)
-    error = f'{path}: row 3, column "labels": there are 2 tokens and 1 labels'
-    data = StreamingDataset(path, 2, pack=PackOptions(4))
-    assert outcomes(data, 2) == [[[1, 2, 0, 0]], error]
+    data = StreamingDataset(path, 2, pack=PackOptions(4, dtype="int32", too_long="error"))
+    assert outcomes(data, 2) == [[[1, 2, 0, 0]], f"{path}: row 3, {message}"]
 
 
 @pytest.mark.parametrize("lanes", [1, 2])

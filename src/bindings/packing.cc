@@ -62,13 +62,14 @@ std::shared_ptr<PackUnit> UnitOf(const PackColumns& pack, nb::handle tokens,
   if (!labels.is_none()) {
     own = ValueOf(Copy(SequencesOf(labels, pack.labels, Numbers::kIntegers)));
   }
-  int64_t row = 0;
+  Misfit misfit;
   auto unit = [&] {
     const nb::gil_scoped_release release;
-    return MakeUnit(std::move(ids), std::move(own), pack, &row);
+    return MakeUnit(std::move(ids), std::move(own), pack, &misfit);
   }();
   if (unit.status().IsInvalid()) {
-    Throw(Status::Invalid(pack.tokens, "[", row, "]: ", unit.status().message()));
+    Throw(
+        Status::Invalid(misfit.column, "[", misfit.row, "]: ", unit.status().message()));
   }
   return std::make_shared<PackUnit>(ValueOf(std::move(unit)));
 }

@@ -25,8 +25,7 @@ Result<PackUnit> UnitOf(const Batch& batch, const OutputOptions& options,
     misfit->column = pack.labels;
     ARROW_ASSIGN_OR_RAISE(labels, ListColumn(batch, pack.labels, &misfit->row));
   }
-  misfit->column = pack.tokens;
-  return MakeUnit(std::move(tokens), std::move(labels), pack, &misfit->row);
+  return MakeUnit(std::move(tokens), std::move(labels), pack, misfit);
 }
 
 }  // namespace

@@ -117,30 +117,32 @@ Result<Sequences> Copy(const Sequences& sequences) {
 }
 
 Result<PackUnit> MakeUnit(Sequences tokens, std::optional<Sequences> labels,
-                          PackColumns columns, int64_t* row) {
+                          PackColumns columns, Misfit* misfit) {
   const std::vector<int64_t> lengths = tokens.Lengths();
+  misfit->column = columns.labels;
   for (size_t i = 0; labels && i < lengths.size(); ++i) {
     if (i < labels->rows.size() && labels->rows[i].length == lengths[i]) continue;
-    *row = static_cast<int64_t>(i);
+    misfit->row = static_cast<int64_t>(i);
     return Status::Invalid("there are ", lengths[i], " tokens and ",
                            i < labels->rows.size() ? labels->rows[i].length : 0,
                            " labels");
   }
+  if (labels) ARROW_RETURN_NOT_OK(CheckFits(*labels, *columns.type, &misfit->row));
+  misfit->column = columns.tokens;
   const PackOptions& options = columns.options;
   if (options.too_long == PackOptions::Long::kError) {
     const int64_t most = options.length - (options.eos_token ? 1 : 0);
     const auto longer = std::find_if(lengths.begin(), lengths.end(),
                                      [&](int64_t length) { return length > most; });
     if (longer != lengths.end()) {
-      *row = longer - lengths.begin();
+      misfit->row = longer - lengths.begin();
       return Status::Invalid("a sequence of ", *longer, " tokens is longer than the ",
                              most,
                              " that fit into a packed row; too_long=\"split\" or "
                              "\"cut\" takes it");
     }
   }
-  ARROW_RETURN_NOT_OK(CheckFits(tokens, *columns.type, row));
-  if (labels) ARROW_RETURN_NOT_OK(CheckFits(*labels, *columns.type, row));
+  ARROW_RETURN_NOT_OK(CheckFits(tokens, *columns.type, &misfit->row));
   PackUnit unit;
   ARROW_ASSIGN_OR_RAISE(unit.layout, LayOut(lengths, options));
   unit.tokens = std::move(tokens);

@@ -39,9 +39,9 @@ struct PackUnit {
 /// The same rows in memory of their own.
 Result<Sequences> Copy(const Sequences& sequences);
 
-/// Lays out rows that were read. Invalid comes with the row it is about.
+/// Lays out rows that were read. An Invalid status comes with `*misfit`.
 Result<PackUnit> MakeUnit(Sequences tokens, std::optional<Sequences> labels,
-                          PackColumns columns, int64_t* row);
+                          PackColumns columns, Misfit* misfit);
 
 /// Packed rows of several units, one behind the other, as those of one.
 Result<Packed> Join(std::span<const Packed> parts);
