@@ -2,6 +2,7 @@
 """The length index: what packing on several ranks knows of the rows beforehand."""
 
 import os
+import re
 
 import pytest
 
@@ -55,6 +56,26 @@ def test_null_and_missing_rows_have_no_length(tmp_path, strategy):
     assert build_index(path, lengths="input_ids") == 15
     data = StreamingDataset(path, 1, pack=PackOptions(3, strategy, 4))
     assert len(data) == len(list(data)) > 0
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_row_that_is_too_long_fails_all_ranks_at_once(tmp_path, shuffle):
+    """And not the one that comes upon it, while the others wait for that."""
+    path = tmp_path / "data.jsonl"
+    write_rows(path, [[i] for i in range(30)] + [[1, 2, 3, 4]])
+    build_index([path, path], lengths="input_ids")
+    message = f'{path}: row 31, column "input_ids": a sequence of 4 tokens is longer than'
+    pack = PackOptions(4, pack_window=2, too_long="error", eos_token_id=0)
+    for rank in range(3):
+        data = StreamingDataset(
+            [path, path], 1, pack=pack, distributed=(rank, 3), shuffle=shuffle
+        )
+        for ask in (len, list):
+            with pytest.raises(OSError, match=re.escape(message)):
+                ask(data)
+    # One that just fits.
+    pack = PackOptions(5, pack_window=2, too_long="error", eos_token_id=0)
+    assert len(StreamingDataset(path, 1, pack=pack)) == 16
 
 
 def test_what_cannot_be_measured(tmp_path):

@@ -297,6 +297,20 @@ def test_a_transform_that_makes_nothing_to_pack(path, made, error, message):
             next(reader)
 
 
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_transform_that_raises(path, error):
+    def raises(batch):
+        if batch["id"][0]:
+            raise error("mine")
+        return {"input_ids": [[5, 6, 7]]}
+
+    reader = streaming_dataset_reader(path, 4, pack=PACK, transform=raises)
+    assert next(reader)["input_ids"].tolist() == [[5, 6, 7, 2, *[0] * 12]]
+    for _ in range(2):
+        with pytest.raises(error, match="mine"):
+            next(reader)
+
+
 # --- what does not fit ----------------------------------------------------------------
 
 TOO_LONG = (

@@ -40,19 +40,16 @@ nb::object ValuesOf(const OutputColumn& column, Misfit* misfit) {
                                                                        : nb::object();
 }
 
-// numpy imports take long, and who asks for torch may have none.
 nb::object RaggedOf(const OutputColumn& column, ArrayKind kind) {
-  static PyObject* make =
-      nb::object(nb::module_::import_("fast_axolotl._ragged").attr("from_core"))
-          .release()
-          .ptr();
+  // Not in a static: an import lets other threads in, which would wait for its guard
+  // with the GIL.
+  const nb::object make = nb::module_::import_("fast_axolotl._ragged").attr("Ragged");
   nb::list offsets;
   for (int64_t offset : column.offsets) offsets.append(offset);
   nb::list nulls;
   for (int64_t row : column.null_rows) nulls.append(row);
-  return nb::handle(make)(
-      TensorToPython(column.tensor, kind, {column.boolean, column.shared}), offsets,
-      nulls);
+  return make(TensorToPython(column.tensor, kind, {column.boolean, column.shared}),
+              offsets, nulls);
 }
 
 template <typename Exported, typename Export>

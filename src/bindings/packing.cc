@@ -134,11 +134,14 @@ std::shared_ptr<RowLengths> Measure(std::shared_ptr<Dataset> dataset,
   return std::const_pointer_cast<RowLengths>(ValueOf(std::move(lengths)));
 }
 
-std::vector<std::vector<int64_t>> Count(const Plan& plan, const DatasetIndex& index,
+std::vector<std::vector<int64_t>> Count(const Dataset& dataset, const Plan& plan,
+                                        const DatasetIndex& index,
                                         const RowLengths& lengths,
                                         const PackColumns& pack) {
-  auto rows = [&] {
+  auto rows = [&]() -> Result<std::vector<std::vector<int64_t>>> {
     const nb::gil_scoped_release release;
+    // Ranks are to fail together, and not when one of them comes upon the row.
+    ARROW_RETURN_NOT_OK(CheckLengths(dataset, lengths, pack));
     return Guarded([&] { return CountPackedRows(plan, index, lengths, pack.options); });
   }();
   return ValueOf(std::move(rows));
@@ -181,8 +184,8 @@ void RegisterPacking(nb::module_& m) {
         nb::arg("folder"), nb::arg("column"), nb::arg("num_threads"),
         nb::arg("read_ahead_bytes"), nb::arg("progress").none(),
         "Those that are kept, and for other files those read now.");
-  m.def("count_packed_rows", &Count, nb::arg("plan"), nb::arg("index"),
-        nb::arg("lengths"), nb::arg("pack"),
+  m.def("count_packed_rows", &Count, nb::arg("dataset"), nb::arg("plan"),
+        nb::arg("index"), nb::arg("lengths"), nb::arg("pack"),
         "The packed rows of each unit of each lane of a plan whose batches are units.");
 }
 

@@ -70,11 +70,12 @@ class Reader {
       : dataset_(std::move(dataset)), output_(std::move(output)) {
     source_ = std::make_unique<Source>();
     scan.decode_time = decode_time_;
+    const int64_t made = scan.read_ahead_bytes / kOutputPart;
+    if (!output_.as_lists()) scan.read_ahead_bytes -= made;
     source_->next = open(Options(), scan);
     if (!output_.as_lists()) {
-      source_->outputs =
-          std::make_unique<OutputReader>(dataset_, source_->next, OutputOptionsOf(),
-                                         scan.read_ahead_bytes / kOutputPart);
+      source_->outputs = std::make_unique<OutputReader>(dataset_, source_->next,
+                                                        OutputOptionsOf(), made);
     }
   }
   // Any batch of a plan, of which `lanes` lanes will be read.

@@ -69,10 +69,11 @@ class Ahead:
             )
         try:
             if self._end is None and self._thread is None:
-                self._thread = threading.Thread(
+                thread = threading.Thread(
                     target=self._work.run, name="fast_axolotl ahead", daemon=True
                 )
-                self._thread.start()
+                thread.start()
+                self._thread = thread
             if self._end is None:
                 item = self._work.items.get()
                 if not isinstance(item, BaseException):

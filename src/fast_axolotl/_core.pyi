@@ -143,7 +143,7 @@ def load_lengths(dataset: Dataset, index: Index, folder: str, column: bytes) -> 
 def measure_lengths(dataset: Dataset, index: Index, folder: str, column: bytes, num_threads: int, read_ahead_bytes: int, progress: object | None) -> Lengths:
     """Those that are kept, and for other files those read now."""
 
-def count_packed_rows(plan: Plan, index: Index, lengths: Lengths, pack: Pack) -> list[list[int]]:
+def count_packed_rows(dataset: Dataset, plan: Plan, index: Index, lengths: Lengths, pack: Pack) -> list[list[int]]:
     """
     The packed rows of each unit of each lane of a plan whose batches are units.
     """

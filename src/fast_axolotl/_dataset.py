@@ -494,6 +494,7 @@ class StreamingDataset(EpochDataset):
 
         Raises:
             TypeError: Rows are packed, and the lengths of the sequences are not indexed.
+            OSError: A sequence is longer than a packed row, where that is an error.
         """
         rank, world = self._rank_and_world()
         run = Run(Topology(rank, world), 0, self._first)

@@ -185,6 +185,10 @@ class _MixReader:
         self._share = owner._share(run, batches)  # noqa: SLF001
         self.batches = self._share.worker_batches
         self._given = run.given
+        self._functions = [
+            (*source._options.handover.functions(), *source._maps)  # noqa: SLF001
+            for source in owner._sources  # noqa: SLF001
+        ]
         self._readers: dict[tuple[int, int], _core.Reader] = {}
         # Of readers that were closed.
         self._rows_before = 0
@@ -211,8 +215,7 @@ class _MixReader:
         reader = self._reader(source, cycle)
         batch: Any = reader.batch_at(lane, number)
         self._given += 1
-        dataset = self._owner._sources[source]  # noqa: SLF001
-        for fn in (*dataset._options.handover.functions(), *dataset._maps):  # noqa: SLF001
+        for fn in self._functions[source]:
             batch = call(fn, batch)
         return self._united(batch) if isinstance(batch, dict) else batch
 

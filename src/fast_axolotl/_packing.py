@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from fast_axolotl import _core
@@ -80,6 +81,8 @@ class UnitReader:
         self._pack = pack
         self._core_pack = pack.core()
         self._transform = transform
+        # Whether an error made some unit short; it comes with the next one.
+        self.cut = False
 
     def __call__(self, lane: int, number: int) -> _core.Unit | None:
         if self._plan is not None:
@@ -91,6 +94,7 @@ class UnitReader:
                 rows = self._reader.next_batch()
             except StopIteration:
                 return None
+        self.cut = self.cut or self._reader.cut
         if self._transform is None:
             unit: _core.Unit = rows
             return unit
@@ -166,37 +170,36 @@ class Schedule:
             for ends, begin in zip(self._ends, self._begins, strict=True)
         ]
         self.batches = sum(self._counts)
+        self._turns = self._runs()
 
     def unit_rows(self, lane: int, number: int) -> int:
         """Return the packed rows of a unit; 0 behind the last."""
         ends = self._ends[lane]
         return ends[number + 1] - ends[number] if number + 1 < len(ends) else 0
 
+    def _runs(self) -> list[tuple[int, int, list[int]]]:
+        """Where the lanes that take turns change: the batch, its number, the lanes."""
+        lanes = [*zip(self._numbers, self._counts, strict=True)]
+        borders = sorted({n for first, count in lanes for n in (first, first + count)})
+        runs = []
+        batch = 0
+        for begin, end in pairwise(borders):
+            active = [
+                lane
+                for lane, (first, count) in enumerate(lanes)
+                if first <= begin < first + count
+            ]
+            if active:
+                runs.append((batch, begin, active))
+                batch += (end - begin) * len(active)
+        return runs
+
     def at(self, i: int) -> tuple[int, Cursor]:
         """Return the lane of the ``i``-th batch, and the cursor in front of it."""
-        low, high = min(self._numbers), max(self._numbers) + max(self._counts)
-        while high - low > 1:
-            middle = (low + high) // 2
-            if self._before(middle) <= i:
-                low = middle
-            else:
-                high = middle
-        lanes = [
-            lane
-            for lane, (number, count) in enumerate(
-                zip(self._numbers, self._counts, strict=True)
-            )
-            if number <= low < number + count
-        ]
-        lane = lanes[i - self._before(low)]
-        return lane, self._cursor(lane, low)
-
-    def _before(self, number: int) -> int:
-        """The batches with a number in their lane below this."""
-        return sum(
-            min(max(number - first, 0), count)
-            for first, count in zip(self._numbers, self._counts, strict=True)
-        )
+        run = bisect_right(self._turns, i, key=itemgetter(0)) - 1
+        batch, number, lanes = self._turns[run]
+        turn, place = divmod(i - batch, len(lanes))
+        return lanes[place], self._cursor(lanes[place], number + turn)
 
     def _cursor(self, lane: int, number: int) -> Cursor:
         ends = self._ends[lane]
@@ -260,6 +263,7 @@ class Packing:
     ) -> None:
         self._pack = pack
         self._batch_size = batch_size
+        self._dataset = dataset
         self._index = index
         # Of what a transform returns nobody knows the lengths.
         self._transformed = transformed
@@ -310,7 +314,9 @@ class Packing:
             )
         if self._counted is None or self._counted[0] != order:
             pack = self._pack.core()
-            rows = _core.count_packed_rows(plan, self._index, self.lengths, pack)
+            rows = _core.count_packed_rows(
+                self._dataset, plan, self._index, self.lengths, pack
+            )
             self._counted = (order, rows)
         _, rows = self._counted
         return Schedule(rows, self._batch_size, cursors or [Cursor()] * order.lanes)
@@ -333,11 +339,10 @@ class PackedBatches:
         self._batch_size = batch_size
         self._torch = torch
         self._held: dict[int, tuple[int, _core.Unit | None]] = {}
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._cursors = dict(cursors)
         self._length = units.length
         self.rows_read = 0
-        self.cut = False
         self._tokens = self._cut = self._split = self._tokens_cut = 0
 
     def next_batch(self) -> dict[str, Any]:
@@ -372,7 +377,7 @@ class PackedBatches:
         while missing > 0:
             try:
                 rows = self._unit(lane, unit)
-            except Exception as error:  # noqa: BLE001  (raised behind the rows before it)
+            except BaseException as error:  # noqa: BLE001  (raised behind the rows)
                 self._error = error
                 break
             if rows is None:
@@ -404,6 +409,11 @@ class PackedBatches:
                 self._cut += cut
                 self._split += split
                 self._tokens_cut += tokens
+
+    @property
+    def cut(self) -> bool:
+        """Whether an error is about to come, behind rows that were read."""
+        return self._error is not None or self._units.cut
 
     @property
     def mark(self) -> Mark:

@@ -36,6 +36,3 @@ class Ragged(list[Any]):
 
     def __reduce__(self) -> Any:  # noqa: ANN401
         return Ragged, (self.values, self.offsets, self._nulls)
-
-
-from_core = Ragged

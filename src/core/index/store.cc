@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 // What an index belongs to: it is stale as soon as any of this differs. Empty where the
 // file has no path of its own, or is not the one that was looked at before: what is read
 // of it now is an index of neither.
-Result<std::string> KeyOf(const Input& input, const ReadOptions& options) {
+Result<std::string> FileKey(const Input& input, const ReadOptions& options) {
   struct stat info;
   if (::stat(input.file.path.c_str(), &info) != 0) {
     return ErrnoError(errno, input.file.path, "cannot open");
@@ -210,16 +210,21 @@ std::optional<std::vector<uint32_t>> IndexStore::LoadLengths(const Input& input,
   return std::move(*lengths);
 }
 
+Result<std::string> IndexStore::KeyOf(const Input& input,
+                                      const ReadOptions& options) const {
+  return FileKey(input, options);
+}
+
 Status IndexStore::KeepLengths(const Input& input, const ReadOptions& options,
-                               const std::string& column,
+                               const std::string& column, const std::string& key,
                                const std::vector<uint32_t>& lengths) const {
   if (folder_.empty()) {
     return Status::IOError(
         "there is no folder to keep lengths in; set "
         "FAST_AXOLOTL_CACHE to one");
   }
-  ARROW_ASSIGN_OR_RAISE(const std::string key, KeyOf(input, options));
-  if (key.empty()) {
+  ARROW_ASSIGN_OR_RAISE(const std::string now, KeyOf(input, options));
+  if (key.empty() || now != key) {
     return Status::IOError(input.file.path, ": the file has changed while it was read");
   }
   std::error_code ignored;

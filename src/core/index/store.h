@@ -41,9 +41,13 @@ class IndexStore {
                                                    const std::string& column,
                                                    int64_t rows) const;
 
-  /// Keeps them. That they cannot be kept is an IOError.
+  /// What tells the state of a file, to be taken before it is measured.
+  Result<std::string> KeyOf(const Input& input, const ReadOptions& options) const;
+
+  /// Keeps them, of the file in the state `key`. That they cannot be kept, or that the
+  /// file has changed since, is an IOError.
   Status KeepLengths(const Input& input, const ReadOptions& options,
-                     const std::string& column,
+                     const std::string& column, const std::string& key,
                      const std::vector<uint32_t>& lengths) const;
 
  private:

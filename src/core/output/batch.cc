@@ -83,6 +83,22 @@ void Batch::Shorten(int64_t count) {
   }
 }
 
+Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
+                const Status& status) {
+  if (!status.IsInvalid()) return status;
+  int64_t next = 0;
+  for (const Piece& piece : batch.pieces) {
+    for (int64_t i = 0; i < piece.num_rows(); ++i) {
+      const int64_t place = piece.gathered() ? piece.places[i] : next++;
+      if (place != misfit.row) continue;
+      return Status::IOError(dataset.files()[piece.file].path, ": row ",
+                             piece.first_row + piece.source(i) + 1, ", column ",
+                             Quoted(misfit.column), ": ", status.message());
+    }
+  }
+  return status;
+}
+
 Result<Piece> Gather(const Piece& piece) {
   if (!piece.gathered()) return piece;
   ARROW_ASSIGN_OR_RAISE(auto indices, Indices(piece.sources));

@@ -9,6 +9,7 @@
 
 #include "arrow/record_batch.h"
 #include "core/common/error.h"
+#include "core/index/dataset.h"
 
 namespace fast_axolotl {
 
@@ -48,6 +49,10 @@ struct Misfit {
   int64_t row = 0;
   std::string column;
 };
+
+/// The error that a misfit is, with its place; other statuses as they are.
+Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
+                const Status& status);
 
 /// A batch whose pieces hold the rows that are meant and no others, in their order there;
 /// `places` still says where they stand.

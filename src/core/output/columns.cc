@@ -60,6 +60,13 @@ Result<std::shared_ptr<arrow::Buffer>> Unpack(const arrow::BooleanArray& array) 
   return buffer;
 }
 
+void PutNaNs(const arrow::Array& array, int64_t width, uint8_t* bytes) {
+  constexpr uint16_t kHalfNaN = 0x7E00;
+  if (width == 2) PutNaN(array, kHalfNaN, bytes);
+  if (width == 4) PutNaN(array, std::numeric_limits<float>::quiet_NaN(), bytes);
+  if (width == 8) PutNaN(array, std::numeric_limits<double>::quiet_NaN(), bytes);
+}
+
 // Sets the column's tensor to all values of a numeric array, in memory that is its alone
 // if the column is not `shared`. `*null` is the value that has no number, where one is
 // Invalid.
@@ -91,12 +98,7 @@ Status SetTensor(const arrow::Array& array, std::vector<int64_t> shape,
     const bool aligned = reinterpret_cast<uintptr_t>(values->data()) % width == 0;
     if (array.null_count() > 0 || !aligned || !column->shared) {
       ARROW_ASSIGN_OR_RAISE(values, Copy(values->data(), values->size()));
-      constexpr uint16_t kHalfNaN = 0x7E00;
-      if (width == 2) PutNaN(array, kHalfNaN, values->mutable_data());
-      if (width == 4)
-        PutNaN(array, std::numeric_limits<float>::quiet_NaN(), values->mutable_data());
-      if (width == 8)
-        PutNaN(array, std::numeric_limits<double>::quiet_NaN(), values->mutable_data());
+      if (array.null_count() > 0) PutNaNs(array, width, values->mutable_data());
     }
   }
   ARROW_ASSIGN_OR_RAISE(column->tensor,

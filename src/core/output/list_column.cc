@@ -5,7 +5,9 @@
 #include <arrow/buffer.h>
 #include <arrow/type_traits.h>
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -17,6 +19,7 @@ struct Lists {
   const arrow::Array* array = nullptr;
   std::shared_ptr<arrow::Array> items;
   const uint8_t* values = nullptr;
+  int64_t first = 0;  // the item that `values` begins with
   int64_t width = 0;
   std::shared_ptr<const void> owner;
 
@@ -50,30 +53,36 @@ Result<Lists> Open(const std::shared_ptr<arrow::Array>& array) {
     default:
       lists.items = static_cast<const arrow::FixedSizeListArray&>(*array).values();
   }
-  const arrow::ArrayData& data = *lists.items->data();
-  if (data.type->id() == arrow::Type::BOOL) {
-    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> bytes,
-                          arrow::AllocateBuffer(data.length));
-    const auto& bits = static_cast<const arrow::BooleanArray&>(*lists.items);
-    for (int64_t i = 0; i < data.length; ++i) bytes->mutable_data()[i] = bits.Value(i);
-    lists.width = 1;
-    lists.values = bytes->data();
-    lists.owner = std::move(bytes);
-  } else {
-    lists.width = data.type->byte_width();
-    if (data.length > 0) {
-      lists.values = data.buffers[1]->data() + data.offset * lists.width;
-      // Files may be written without alignment.
-      if (reinterpret_cast<uintptr_t>(lists.values) % lists.width != 0) {
-        ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> copy,
-                              arrow::AllocateBuffer(data.length * lists.width));
-        std::memcpy(copy->mutable_data(), lists.values, copy->size());
-        lists.values = copy->data();
-        lists.owner = std::move(copy);
-      }
-    }
-  }
   return lists;
+}
+
+// Makes `[begin, end)` of the items readable as numbers in memory. A batch is a small
+// part of a block, and what has to be copied is copied for that part only.
+Status Prepare(int64_t begin, int64_t end, Lists* lists) {
+  const arrow::ArrayData& data = *lists->items->data();
+  const bool boolean = data.type->id() == arrow::Type::BOOL;
+  lists->width = boolean ? 1 : data.type->byte_width();
+  if (begin >= end) return Status::OK();
+  const uint8_t* values =
+      boolean ? nullptr : data.buffers[1]->data() + data.offset * lists->width;
+  // Files may be written without alignment.
+  if (!boolean && reinterpret_cast<uintptr_t>(values) % lists->width == 0) {
+    lists->values = values;
+    return Status::OK();
+  }
+  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> copy,
+                        arrow::AllocateBuffer((end - begin) * lists->width));
+  uint8_t* out = copy->mutable_data();
+  if (boolean) {
+    const auto& bits = static_cast<const arrow::BooleanArray&>(*lists->items);
+    for (int64_t i = begin; i < end; ++i) out[i - begin] = bits.Value(i);
+  } else {
+    std::memcpy(out, values + begin * lists->width, copy->size());
+  }
+  lists->values = out;
+  lists->first = begin;
+  lists->owner = std::move(copy);
+  return Status::OK();
 }
 
 }  // namespace
@@ -104,7 +113,15 @@ Result<Sequences> ListColumn(const Batch& batch, const std::string& name, int64_
     ARROW_ASSIGN_OR_RAISE(Lists lists, Open(column));
     sequences.type = lists.items->type();
     if (sequences.type->id() == arrow::Type::BOOL) sequences.type = arrow::uint8();
-    sequences.owners.push_back(column);
+    int64_t first = std::numeric_limits<int64_t>::max();
+    int64_t last = 0;
+    for (int64_t i = 0; i < piece.num_rows(); ++i) {
+      const int64_t source = piece.source(i);
+      if (lists.length(source) == 0) continue;
+      first = std::min(first, lists.begin(source));
+      last = std::max(last, lists.begin(source) + lists.length(source));
+    }
+    ARROW_RETURN_NOT_OK(Prepare(first, last, &lists));
     sequences.owners.push_back(lists.owner);
     const bool nulls = lists.items->null_count() > 0;
     for (int64_t i = 0; i < piece.num_rows(); ++i) {
@@ -118,7 +135,8 @@ Result<Sequences> ListColumn(const Batch& batch, const std::string& name, int64_
         return Status::Invalid("a null among the numbers of a list");
       }
       if (length > 0) {
-        sequences.rows[place] = {lists.values + begin * lists.width, length};
+        sequences.rows[place] = {lists.values + (begin - lists.first) * lists.width,
+                                 length};
       }
     }
   }

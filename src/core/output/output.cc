@@ -49,7 +49,7 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
                                Misfit* misfit) {
   OutputBatch output;
   output.rows = batch.rows;
-  output.origin = batch;
+  output.origin.cut = batch.cut;
   if (options.as_arrow) {
     ARROW_ASSIGN_OR_RAISE(output.record_batch, Collect(batch, options.schema));
     return output;
@@ -93,6 +93,11 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
                                        options.own, &misfit->row));
   }
   for (OutputColumn& column : padded) output.columns.push_back(std::move(column));
+  // Only these may yet turn out to have no Python value, and it holds decoded blocks.
+  const bool values = std::any_of(
+      output.columns.begin(), output.columns.end(),
+      [](const auto& column) { return column.layout == OutputColumn::Layout::kValues; });
+  if (values) output.origin = batch;
   return output;
 }
 

@@ -29,7 +29,7 @@ struct OutputOptions {
 /// A batch in the form in which it is handed over.
 struct OutputBatch {
   int64_t rows = 0;
-  Batch origin;  // what it was made of
+  Batch origin;  // what it was made of, as far as a value may have no Python object
   std::shared_ptr<arrow::RecordBatch> record_batch;
   std::vector<OutputColumn> columns;
   std::shared_ptr<const PackUnit> unit;

@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/common/text.h"
 #include "core/output/numbers.h"
 
 namespace fast_axolotl {
@@ -74,6 +75,21 @@ class UnitLengths {
   std::vector<int64_t> held_;    // the lengths of its rows
 };
 
+// The longest sequence that is no error.
+int64_t Longest(const PackOptions& options) {
+  if (options.too_long != PackOptions::Long::kError) {
+    return std::numeric_limits<int64_t>::max();
+  }
+  return options.length - (options.eos_token ? 1 : 0);
+}
+
+Status TooLong(int64_t length, const PackOptions& options) {
+  return Status::Invalid("a sequence of ", length, " tokens is longer than the ",
+                         Longest(options),
+                         " that fit into a packed row; too_long=\"split\" or \"cut\" "
+                         "takes it");
+}
+
 // Packing must not come upon a value that it cannot place.
 Status CheckFits(const Sequences& sequences, const arrow::DataType& type, int64_t* row) {
   if (sequences.type->Equals(type)) return Status::OK();
@@ -130,17 +146,12 @@ Result<PackUnit> MakeUnit(Sequences tokens, std::optional<Sequences> labels,
   if (labels) ARROW_RETURN_NOT_OK(CheckFits(*labels, *columns.type, &misfit->row));
   misfit->column = columns.tokens;
   const PackOptions& options = columns.options;
-  if (options.too_long == PackOptions::Long::kError) {
-    const int64_t most = options.length - (options.eos_token ? 1 : 0);
-    const auto longer = std::find_if(lengths.begin(), lengths.end(),
-                                     [&](int64_t length) { return length > most; });
-    if (longer != lengths.end()) {
-      misfit->row = longer - lengths.begin();
-      return Status::Invalid("a sequence of ", *longer, " tokens is longer than the ",
-                             most,
-                             " that fit into a packed row; too_long=\"split\" or "
-                             "\"cut\" takes it");
-    }
+  const auto longer = std::find_if(lengths.begin(), lengths.end(), [&](int64_t length) {
+    return length > Longest(options);
+  });
+  if (longer != lengths.end()) {
+    misfit->row = longer - lengths.begin();
+    return TooLong(*longer, options);
   }
   ARROW_RETURN_NOT_OK(CheckFits(tokens, *columns.type, &misfit->row));
   PackUnit unit;
@@ -175,6 +186,20 @@ Result<Packed> Join(std::span<const Packed> parts) {
     joined.max_seqlen = std::max(joined.max_seqlen, part.max_seqlen);
   }
   return joined;
+}
+
+Status CheckLengths(const Dataset& dataset, const RowLengths& lengths,
+                    const PackColumns& columns) {
+  for (size_t file = 0; file < lengths.files.size(); ++file) {
+    for (size_t row = 0; row < lengths.files[file].size(); ++row) {
+      const int64_t length = lengths.files[file][row];
+      if (length <= Longest(columns.options)) continue;
+      return Status::IOError(dataset.files()[file].path, ": row ", row + 1, ", column ",
+                             Quoted(columns.tokens), ": ",
+                             TooLong(length, columns.options).message());
+    }
+  }
+  return Status::OK();
 }
 
 Result<std::vector<std::vector<int64_t>>> CountPackedRows(const Plan& plan,

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/index/lengths.h"
 #include "core/output/batch.h"
@@ -45,6 +46,10 @@ Result<PackUnit> MakeUnit(Sequences tokens, std::optional<Sequences> labels,
 
 /// Packed rows of several units, one behind the other, as those of one.
 Result<Packed> Join(std::span<const Packed> parts);
+
+/// An IOError with the place of the first row that is too long, where that is an error.
+Status CheckLengths(const Dataset& dataset, const RowLengths& lengths,
+                    const PackColumns& columns);
 
 /// The packed rows of each unit of each lane, where a plan's batches are the units.
 Result<std::vector<std::vector<int64_t>>> CountPackedRows(const Plan& plan,

@@ -108,6 +108,14 @@ Result<std::vector<OutputColumn>> PadColumns(const PadOptions& pad, const HasCol
     tokens = &lists[i];
     lengths = std::move(own);
   }
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const PadColumn& column = pad.columns[i];
+    if (!has(column.name) || lists[i].rows.size() == lengths.size()) continue;
+    misfit->column = column.name;
+    misfit->row = static_cast<int64_t>(std::min(lists[i].rows.size(), lengths.size()));
+    return Status::Invalid("there are ", lists[i].rows.size(), " rows, and ",
+                           lengths.size(), " of ", leading->name);
+  }
   const int64_t length = PaddedLength(longest, pad.shape);
   std::vector<OutputColumn> columns;
   for (size_t i = 0; i < lists.size(); ++i) {

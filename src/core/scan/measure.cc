@@ -31,14 +31,15 @@ Result<std::vector<std::optional<std::vector<uint32_t>>>> Kept(
   return kept;
 }
 
-Status Append(const Piece& piece, const std::string& column,
+Status Append(const Dataset& dataset, const Piece& piece, const std::string& column,
               std::vector<uint32_t>* lengths) {
   Batch batch;
   batch.rows = piece.num_rows();
   batch.pieces.push_back(piece);
-  int64_t row = 0;
-  ARROW_ASSIGN_OR_RAISE(const Sequences lists, ListColumn(batch, column, &row));
-  for (const Sequences::Row& list : lists.rows) {
+  Misfit misfit{0, column};
+  const auto lists = ListColumn(batch, column, &misfit.row);
+  if (!lists.ok()) return MisfitAt(dataset, batch, misfit, lists.status());
+  for (const Sequences::Row& list : lists->rows) {
     lengths->push_back(static_cast<uint32_t>(list.length));
   }
   return Status::OK();
@@ -82,6 +83,13 @@ Result<std::shared_ptr<const RowLengths>> MeasureLengths(
       units.push_back({file, fragment, 0, fragment.rows});
     }
   }
+  // What the lengths are of, from before the files are read.
+  std::vector<std::string> keys(kept.size());
+  for (size_t file = 0; file < kept.size(); ++file) {
+    if (kept[file]) continue;
+    ARROW_ASSIGN_OR_RAISE(const Input input, dataset->input(file));
+    ARROW_ASSIGN_OR_RAISE(keys[file], store.KeyOf(input, dataset->options()));
+  }
   RowLengths lengths;
   lengths.files.resize(kept.size());
   ReadOptions read = options;
@@ -94,7 +102,7 @@ Result<std::shared_ptr<const RowLengths>> MeasureLengths(
     ARROW_ASSIGN_OR_RAISE(auto piece, rows.Next(std::chrono::milliseconds(50)));
     if (!piece) continue;
     if (!piece->rows) break;
-    ARROW_RETURN_NOT_OK(Append(*piece, column, &lengths.files[piece->file]));
+    ARROW_RETURN_NOT_OK(Append(*dataset, *piece, column, &lengths.files[piece->file]));
   }
   for (size_t file = 0; file < kept.size(); ++file) {
     if (kept[file]) {
@@ -102,8 +110,8 @@ Result<std::shared_ptr<const RowLengths>> MeasureLengths(
       continue;
     }
     ARROW_ASSIGN_OR_RAISE(const Input input, dataset->input(file));
-    ARROW_RETURN_NOT_OK(
-        store.KeepLengths(input, dataset->options(), column, lengths.files[file]));
+    ARROW_RETURN_NOT_OK(store.KeepLengths(input, dataset->options(), column, keys[file],
+                                          lengths.files[file]));
   }
   return std::make_shared<const RowLengths>(std::move(lengths));
 }

@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds kPatience{50};
 
 Result<int64_t> BytesOf(const OutputBatch& output) {
   if (output.unit) {
-    return output.unit->layout.tokens * output.unit->tokens.type->byte_width();
+    // Tokens, and labels as many.
+    return 2 * output.unit->layout.tokens * output.unit->tokens.type->byte_width();
   }
   if (output.record_batch) return arrow::util::ReferencedBufferSize(*output.record_batch);
   int64_t bytes = 0;
@@ -33,22 +34,6 @@ Result<int64_t> BytesOf(const OutputBatch& output) {
 }
 
 }  // namespace
-
-Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
-                const Status& status) {
-  if (!status.IsInvalid()) return status;
-  int64_t next = 0;
-  for (const Piece& piece : batch.pieces) {
-    for (int64_t i = 0; i < piece.num_rows(); ++i) {
-      const int64_t place = piece.gathered() ? piece.places[i] : next++;
-      if (place != misfit.row) continue;
-      return Status::IOError(dataset.files()[piece.file].path, ": row ",
-                             piece.first_row + piece.source(i) + 1, ", column ",
-                             Quoted(misfit.column), ": ", status.message());
-    }
-  }
-  return status;
-}
 
 OutputReader::OutputReader(std::shared_ptr<const Dataset> dataset, NextBatch next,
                            OutputOptions options, int64_t read_ahead_bytes)
@@ -92,8 +77,12 @@ bool OutputReader::Push(OutputBatch output, Status end) {
     return stop_ || slots_.size() < 2 || bytes_ + bytes <= read_ahead_bytes_;
   });
   if (output.rows > 0) {
-    bytes_ += bytes;
-    slots_.push_back({std::move(output), bytes});
+    const Status pushed = Guarded([&] {
+      slots_.push_back({std::move(output), bytes});
+      return Status::OK();
+    });
+    if (pushed.ok()) bytes_ += bytes;
+    if (end.ok()) end = pushed;
   } else {
     ended_ = true;
   }
@@ -111,7 +100,7 @@ void OutputReader::Work() {
       std::lock_guard lock(mutex_);
       if (stop_) return;
     }
-    auto batch = next_(kPatience);
+    auto batch = Guarded([&] { return next_(kPatience); });
     if (batch.ok() && !*batch) continue;
     Status failure;
     OutputBatch output;

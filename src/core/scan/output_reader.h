@@ -18,10 +18,6 @@ namespace fast_axolotl {
 /// Where batches come from; see BatchReader::Next.
 using NextBatch = std::function<Result<std::optional<Batch>>(std::chrono::milliseconds)>;
 
-/// The error that a row of a batch is, with its place.
-Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
-                const Status& status);
-
 /// Makes the outputs of batches on a thread of its own, ahead of the caller.
 class OutputReader {
  public:

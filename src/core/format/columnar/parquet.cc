@@ -86,13 +86,16 @@ class ColumnGroup {
     while (failure_.ok() && next_ <= batch) {
       auto read = Guarded([&] { return Read(); });
       if (read.ok()) {
-        waiting_[next_++] = std::move(*read);
+        waiting_.emplace(next_, std::move(*read));
+        ++next_;
       } else {
         failure_ = read.status();
       }
     }
     const auto found = waiting_.find(batch);
-    if (found == waiting_.end()) return failure_;
+    if (found == waiting_.end()) {
+      return failure_.ok() ? Status::IOError("the batch was taken before") : failure_;
+    }
     for (size_t i = 0; i < positions_.size(); ++i) {
       (*columns)[positions_[i]] = found->second->column(static_cast<int>(i));
     }
