@@ -484,3 +484,17 @@ def test_a_mixture_opens_a_reader_while_its_numbers_are_asked_for(path):
     assert batches.bytes_read > 1
     del source._readers["another"]
     batches.close()
+
+
+def test_a_thread_that_cannot_be_started(path, monkeypatch):
+    """There are limits on threads. No call may wait for one that is not there."""
+    reader = streaming_dataset_reader(path, SIZE, transform=numbers)
+
+    def fail(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="can't start new thread"):
+            next(reader)
+    assert list(reader) == [*range(ROWS // SIZE)]

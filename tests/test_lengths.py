@@ -121,3 +121,35 @@ def test_lengths_that_are_damaged(tmp_path, monkeypatch):
         packed_rows(path)
     with pytest.raises(OSError, match=r"cannot write .*FAST_AXOLOTL_CACHE"):
         build_index(path, lengths="input_ids")
+
+
+def test_a_file_that_changes_while_it_is_measured(tmp_path):
+    """Its lengths would be kept as those of the file it has become."""
+    path = tmp_path / "data.jsonl"
+    write_rows(path, [[1] * 100] * 50_000)
+    build_index(path)
+
+    def rewrite(done, total):
+        os.utime(path)
+
+    with pytest.raises(OSError, match="changed while it was read"):
+        build_index(path, lengths="input_ids", progress=rewrite)
+    with pytest.raises(TypeError, match="index --lengths"):
+        packed_rows(path)
+
+
+def test_a_list_that_cannot_be_measured_has_a_place(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"input_ids": [1, 2]}\n{"input_ids": [3, null]}\n')
+    with pytest.raises(OSError, match=r'data\.jsonl: row 2, column "input_ids": a null'):
+        build_index(path, lengths="input_ids")
+
+
+def test_a_column_that_cannot_be_measured(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"input_ids": [1, 2], "text": "a"}\n')
+    for column in ("text", "nope"):
+        with pytest.raises(
+            ValueError, match=f'"{column}".*lists of numbers are in: "inp'
+        ):
+            build_index(path, lengths=column)

@@ -8,6 +8,9 @@ import gc
 import json
 import math
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
 import pyarrow as pa
@@ -907,3 +910,26 @@ def test_the_worker_of_a_loader_warns_too(tmp_path):
     # Warnings are errors here, and so in the worker, which hands it to this process.
     with pytest.raises(UserWarning, match='"late"'):
         list(loader)
+
+
+def test_threads_that_meet_their_first_ragged_batch_together(tmp_path):
+    """An import lets another thread in; where both wait for the same lock, for ever."""
+    path = tmp_path / "data.jsonl"
+    write_lines(path, [{"a": [1, 2]}, {"a": [3]}])
+    code = """
+        import sys, threading
+        from fast_axolotl import streaming_dataset_reader
+        import numpy
+        sys.setswitchinterval(1e-6)
+        found = []
+        def read():
+            for batch in streaming_dataset_reader(sys.argv[1], output="numpy"):
+                found.append([row.tolist() for row in batch["a"]])
+        threads = [threading.Thread(target=read) for _ in range(8)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        assert found == [[[1, 2], [3]]] * 8, found
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
+    for _ in range(3):
+        subprocess.run(command, check=True, timeout=60)

@@ -478,3 +478,16 @@ def test_batches_outlive_everything_and_share_nothing(path, output):
     expected[1]["input_ids"] = [[55] * 16] * 4
     expected[2]["cu_seqlens"][1:] = [66] * (len(expected[2]["cu_seqlens"]) - 1)
     assert [listed(batch) for batch in found] == expected
+
+
+@pytest.mark.parametrize("transform", [None, lambda rows: rows])
+def test_an_error_behind_the_last_batch_that_counts(tmp_path, transform):
+    """take(1) has given its batch, but that one is short: the error must be heard of."""
+    path = tmp_path / "data.jsonl"
+    rows = ['{"input_ids": [1, 2, 3, 4]}'] * 25 + ['{"input_ids": [1, ']
+    path.write_text("\n".join(rows))
+    data = StreamingDataset(path, 30, pack=PackOptions(4), transform=transform)
+    batches = iter(data.take(1))
+    assert len(next(batches)["input_ids"]) == 25
+    with pytest.raises(OSError, match="line 26"):
+        next(batches)

@@ -13,7 +13,12 @@ import token_files
 from hypothesis import HealthCheck, given, settings
 
 import fast_axolotl
-from fast_axolotl import PadCollator, PadOptions, StreamingDataset
+from fast_axolotl import (
+    PadCollator,
+    PadOptions,
+    StreamingDataset,
+    streaming_dataset_reader,
+)
 
 # A dataset that is left with an open iterator, and torch's forks beside threads.
 pytestmark = pytest.mark.filterwarnings("ignore:This process .*is multi-threaded")
@@ -468,3 +473,15 @@ def test_batches_outlive_everything_and_share_nothing(tmp_path, suffix, output):
     expected[2]["input_ids"] = [[55] * 24 for _ in range(20)]
     expected[3]["labels"][0][0] = 66
     assert [dict(plain(view)) for view in views] == expected
+
+
+def test_a_transform_that_loses_rows_of_one_column(tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"id": 1}\n{"id": 2}\n')
+    reader = streaming_dataset_reader(
+        path,
+        pad={"input_ids": 0, "labels": -100},
+        transform=lambda _: {"input_ids": [[1], [2]], "labels": [[1], [2], [3]]},
+    )
+    with pytest.raises(ValueError, match=r"labels.*there are 3 rows, and 2 of input_ids"):
+        next(reader)
