@@ -271,27 +271,30 @@ def test_every_cut(files, num_lanes, strategy, shuffle):
         assert [*map(key, data)] == after
 
 
-@pytest.mark.parametrize("num_lanes", [1, 3, 4])
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_cut_of_workers(files, num_lanes, workers):
-    """Each reads its own lanes, and a state may go to any number of workers."""
-    options = {"num_lanes": num_lanes, "shuffle": True}
-    epoch = files.epoch(**options)
+@settings(max_examples=40, **SLOW)
+@given(st.data(), OPTIONS)
+def test_workers_that_come_and_go(files, data, options):
+    """Each reads its own lanes, and a state goes to any number of workers."""
     batches = files.keys(**options)
-    lane_of = dict(zip(batches, epoch.lanes, strict=True))
-
-    def by_lane(found):
-        lanes = [[b for b in found if lane_of[b] == lane] for lane in range(num_lanes)]
-        return [[batches.index(b) for b in lane] for lane in lanes]
-
-    for cut in range(0, len(batches) + 1, 3):
-        before = players.Rank(files.dataset(**options), 0, 1, workers, key=key)
-        found = before.take(cut)
-        state = through_json(merge_states(before.states()))
-        assert (state["epoch"], state["batch"]) == (0, cut)
-        for others in (0, 1, 3):
-            after = players.Rank(files.dataset(**options), 0, 1, others, state, key)
-            assert by_lane(found + after.take(10_000)) == by_lane(batches)
+    lane_of = dict(zip(batches, files.epoch(**options).lanes, strict=True))
+    found = []
+    state = None
+    for _ in range(8):
+        workers = data.draw(st.integers(0, 4), label="workers")
+        rank = players.Rank(files.dataset(**options), 0, 1, workers, state, key)
+        steps = data.draw(st.integers(0, len(batches) // 2 + 1), label="steps")
+        more = rank.take(steps)
+        found += more
+        state = through_json(merge_states(rank.states()))
+        note(str(state))
+        if len(more) < steps:
+            break
+        assert (state["epoch"], state["batch"]) == (0, len(found))
+    else:
+        found += players.Rank(files.dataset(**options), 0, 1, 0, state, key).take(10_000)
+    for lane in range(options["num_lanes"]):
+        own = [batch for batch in batches if lane_of[batch] == lane]
+        assert [batch for batch in found if lane_of[batch] == lane] == own
 
 
 @pytest.mark.parametrize("num_lanes", [1, 4])
