@@ -451,6 +451,11 @@ def test_options_that_are_wrong(error, options):
         PackOptions(**{"length": 8, **options})
 
 
+def test_numbers_of_numpy():
+    pack = PackOptions(np.int64(8), pack_window=np.uint8(3), eos_token_id=np.int32(2))
+    assert repr(pack) == repr(PackOptions(8, pack_window=3, eos_token_id=2))
+
+
 def test_arguments_that_exclude_each_other(path):
     with pytest.raises(ValueError, match="pad and pack exclude each other"):
         StreamingDataset(path, pack=PACK, pad={"input_ids": 0})

@@ -56,7 +56,7 @@ class PadOptions:
         self._check_values()
         for name in ("max_length", "pad_to_multiple_of"):
             if getattr(self, name) is not None:
-                _positive(name, getattr(self, name))
+                _set(self, name, _positive(name, getattr(self, name)))
         _choice("padding", self.padding, ("longest", "max_length"))
         _choice("padding_side", self.padding_side, ("left", "right"))
         _choice("truncation_side", self.truncation_side, ("left", "right"))
@@ -70,19 +70,26 @@ class PadOptions:
                 "pad must map column names to the values of their padding, not "
                 f"{type(self.values).__name__}"
             )
-        for name, value in self.values.items():
+        # A copy, since the caller's may change.
+        values: dict[str, int | float] = {}
+        for name, given in self.values.items():
             if not isinstance(name, str):
                 raise TypeError(f"pad must have column names as keys, not {name!r}")
-            if isinstance(value, bool) or not isinstance(value, (int, float)):
+            value = given if isinstance(given, float) else _integer(given)
+            if value is None:
                 raise TypeError(
-                    f"the padding of column {name!r} must be a number, not {value!r}"
+                    f"the padding of column {name!r} must be a number, not {given!r}"
                 )
             if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
                 raise ValueError(f"the padding of column {name!r} does not fit in int64")
-        if not self.values:
+            values[name] = value
+        if not values:
             raise ValueError("pad names no column")
+        _set(self, "values", values)
 
     def _check_dtype(self) -> None:
+        if isinstance(self.dtype, Mapping):
+            _set(self, "dtype", dict(self.dtype))
         dtypes = self.dtype.items() if isinstance(self.dtype, Mapping) else ()
         for name, dtype in dtypes:
             if name not in self.values and name != "attention_mask":
@@ -167,8 +174,7 @@ class PackOptions:
 
     def __post_init__(self) -> None:
         for name in ("length", "pack_window"):
-            value = getattr(self, name)
-            _positive(name, value, "an int")
+            _set(self, name, _positive(name, getattr(self, name), "an int"))
         _choice("strategy", self.strategy, ("best_fit", "concat"))
         _choice("too_long", self.too_long, ("split", "cut", "error"))
         _choice("dtype", self.dtype, ("int64", "int32"))
@@ -177,13 +183,15 @@ class PackOptions:
                 raise TypeError(f"{name} must be a str, not {getattr(self, name)!r}")
         half = 1 << (63 if self.dtype == "int64" else 31)
         for name in ("pad_token_id", "label_pad_id", "eos_token_id", "join_label"):
-            value = getattr(self, name)
-            if value is None and name in ("eos_token_id", "join_label"):
+            given = getattr(self, name)
+            if given is None and name in ("eos_token_id", "join_label"):
                 continue
-            if isinstance(value, bool) or not isinstance(value, int):
-                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+            value = _integer(given)
+            if value is None:
+                raise TypeError(f"{name} must be an int, not {type(given).__name__}")
             if not -half <= value < half:
                 raise ValueError(f"{name} does not fit in {self.dtype}: {value}")
+            _set(self, name, value)
 
     def core(self) -> _core.Pack:
         """Return the options as the core takes them."""
@@ -294,11 +302,24 @@ class PadCollator:
         return self._padder({name: [row[name] for row in rows] for name in names})
 
 
-def _positive(name: str, value: object, what: str = "an int or None") -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be {what}, not {type(value).__name__}")
+# Sets a field of a frozen dataclass, while it is made.
+_set = object.__setattr__
+
+
+def _integer(value: Any) -> int | None:  # noqa: ANN401
+    """The int; numpy's and the like are fine, bool is not: then None."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    return int(value.__index__())
+
+
+def _positive(name: str, given: object, what: str = "an int or None") -> int:
+    value = _integer(given)
+    if value is None:
+        raise TypeError(f"{name} must be {what}, not {type(given).__name__}")
     if not 1 <= value < 1 << 31:
         raise ValueError(f"{name} must be from 1 to {(1 << 31) - 1}, not {value}")
+    return value
 
 
 def _choice(name: str, value: object, known: tuple[str, ...]) -> None:
