@@ -17,12 +17,18 @@ NumberKind ReadInt(PyObject* number, int64_t* value) {
   return overflow == 0 ? NumberKind::kFits : NumberKind::kTooLarge;
 }
 
+// That it is no number is ours to say; what else is raised, such as Ctrl-C, passes.
+void ForgetTypeError() {
+  if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw nb::python_error();
+  PyErr_Clear();
+}
+
 // A new int, or null. 0-d arrays of floats have an __index__ that raises.
 nb::object AsInt(PyObject* number) {
   if (PyLong_Check(number)) return nb::borrow(number);
   if (!PyIndex_Check(number)) return {};
   nb::object integer = nb::steal(PyNumber_Index(number));
-  if (!integer.is_valid()) PyErr_Clear();
+  if (!integer.is_valid()) ForgetTypeError();
   return integer;
 }
 
@@ -53,7 +59,7 @@ NumberKind ReadNumber(PyObject* number, double* value) {
   if (!HasFloat(number)) return NumberKind::kNoNumber;
   *value = PyFloat_AsDouble(number);
   if (!PyErr_Occurred()) return NumberKind::kFits;
-  PyErr_Clear();
+  ForgetTypeError();
   return NumberKind::kNoNumber;
 }
 

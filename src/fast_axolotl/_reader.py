@@ -141,7 +141,11 @@ class StreamingReader:
         )
 
     def close(self) -> None:
-        """Stop reading and join the threads. Iterating then ends at once."""
+        """Stop reading and join the threads. Iterating then ends at once.
+
+        A call of ``transform`` or ``map`` that is under way cannot be stopped: it is
+        waited for, but not for longer than two seconds.
+        """
         self._closed = True
         if self._reader is not None:
             self._reader.close()

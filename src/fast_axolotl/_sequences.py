@@ -61,8 +61,8 @@ def pad_sequences(
             ``(sequences, length)``.
 
     Raises:
-        ValueError: A sequence is longer than ``target_length`` (nothing is cut off), a
-            value does not fit in 64 bits, or an argument has a wrong value.
+        ValueError: A sequence is longer than the length, be it rounded up (nothing is cut
+            off), a value does not fit in 64 bits, or an argument has a wrong value.
         TypeError: A value is no integer, or an argument is of a wrong type.
     """
     if not isinstance(padding_side, str):

@@ -102,7 +102,9 @@ def parse(state: object) -> State:
     if values["pack"]:
         values["cursors"] = _cursors(state.get("cursors"), values["lanes"])
         if values["batch"] < sum(cursor.number for cursor in values["cursors"]):
-            raise ValueError("the state's 'cursors' are behind its 'batch'")
+            raise ValueError(
+                "the state's 'cursors' are of a later batch than its 'batch'"
+            )
     return State(**values)
 
 

@@ -15,7 +15,8 @@ _NOTICEABLE: Final = 0.1
 class Stats:
     """What a pass over a dataset has done so far.
 
-    Of several DataLoader workers these are the sums.
+    Of several DataLoader workers these are the sums, but ``seconds`` and ``waited`` are
+    the means.
 
     Attributes:
         batches: Batches given.
@@ -25,7 +26,7 @@ class Stats:
         waited: Of it, the time in which a batch was asked for and not there, or in the
             making, in seconds.
         decoding: Time that threads spent on decoding, in seconds, all threads together.
-        rows_skipped: Rows left out because they could not be read.
+        rows_skipped: Rows left out because they could not be read: none, they raise.
         tokens: Tokens in packed rows.
         places: Places for tokens in packed rows.
         sequences_cut: Sequences of which the end was left out in packing.
