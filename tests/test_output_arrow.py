@@ -18,6 +18,7 @@ from arrow_cases import CASES, to_pylist
 from arrow_cases import assert_same as assert_exactly_same
 from formats import exact
 from outputs import ARRAYS, assert_same, kinds_of, values_of
+from test_arrow_values import IN_PARQUET
 
 from fast_axolotl import (
     PackOptions,
@@ -102,6 +103,19 @@ def test_every_type_comes_as_it_is(name, batch_size, shuffle, tmp_path):
     for batch, wanted in zip(batches, lists, strict=True):
         batch.validate(full=True)
         assert batch.schema == pa.schema([("x", stable(column.type))])
+        assert_exactly_same(to_pylist(batch["x"]), wanted["x"], name)
+
+
+@pytest.mark.parametrize("batch_size", [1000, 3])
+@pytest.mark.parametrize("name", [n for n in IN_PARQUET if n != "struct_odd_names"])
+def test_every_type_of_parquet(name, batch_size, tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"x": CASES[name]}), path, row_group_size=1000)
+    lists = list(streaming_dataset_reader(path, batch_size))
+    batches = read(path, batch_size)
+    for batch, wanted in zip(batches, lists, strict=True):
+        batch.validate(full=True)
+        assert batch["x"].type == stable(pq.read_schema(path).field("x").type)
         assert_exactly_same(to_pylist(batch["x"]), wanted["x"], name)
 
 
