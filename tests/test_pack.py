@@ -421,41 +421,6 @@ def test_columns_that_cannot_be_packed(path):
     assert next(iter(data))["labels"].tolist()[0][:1] == [-100]
 
 
-@pytest.mark.parametrize(
-    ("error", "options"),
-    [
-        (ValueError, {"length": 0}),
-        (ValueError, {"length": 1 << 31}),
-        (TypeError, {"length": None}),
-        (TypeError, {"length": 4.0}),
-        (TypeError, {"length": True}),
-        (ValueError, {"strategy": "first_fit"}),
-        (TypeError, {"strategy": None}),
-        (ValueError, {"pack_window": 0}),
-        (TypeError, {"pack_window": None}),
-        (ValueError, {"too_long": "drop"}),
-        (TypeError, {"pad_token_id": None}),
-        (TypeError, {"pad_token_id": 0.0}),
-        (ValueError, {"pad_token_id": 1 << 63}),
-        (ValueError, {"label_pad_id": -(1 << 31) - 1, "dtype": "int32"}),
-        (ValueError, {"eos_token_id": 1 << 31, "dtype": "int32"}),
-        (TypeError, {"join_label": "x"}),
-        (ValueError, {"dtype": "int16"}),
-        (TypeError, {"tokens": b"input_ids"}),
-        (TypeError, {"labels": None}),
-    ],
-    ids=str,
-)
-def test_options_that_are_wrong(error, options):
-    with pytest.raises(error, match=next(iter(options))):
-        PackOptions(**{"length": 8, **options})
-
-
-def test_numbers_of_numpy():
-    pack = PackOptions(np.int64(8), pack_window=np.uint8(3), eos_token_id=np.int32(2))
-    assert repr(pack) == repr(PackOptions(8, pack_window=3, eos_token_id=2))
-
-
 def test_arguments_that_exclude_each_other(path):
     with pytest.raises(ValueError, match="pad and pack exclude each other"):
         StreamingDataset(path, pack=PACK, pad={"input_ids": 0})

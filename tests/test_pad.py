@@ -447,31 +447,6 @@ def test_columns_that_cannot_be_padded(mixed_files, pad, message):
         list(StreamingDataset(mixed_files[:1], pad=pad))
 
 
-@pytest.mark.parametrize(
-    ("error", "options"),
-    [
-        (ValueError, {"max_length": 0}),
-        (ValueError, {"max_length": 1 << 31}),
-        (TypeError, {"max_length": 8.0}),
-        (TypeError, {"max_length": True}),
-        (ValueError, {"pad_to_multiple_of": 0}),
-        (TypeError, {"pad_to_multiple_of": "8"}),
-        (ValueError, {"padding": "shortest"}),
-        (ValueError, {"padding": "max_length"}),
-        (TypeError, {"padding_side": None}),
-        (ValueError, {"truncation_side": "both"}),
-        (ValueError, {"dtype": "float16"}),
-        (TypeError, {"dtype": np.int32}),
-        (ValueError, {"dtype": {"labels": "int8"}}),
-        (ValueError, {"dtype": {"input_ids": "int9"}}),
-    ],
-    ids=str,
-)
-def test_options_that_are_wrong(error, options):
-    with pytest.raises(error, match=next(iter(options))):
-        PadOptions({"input_ids": 0}, **options)
-
-
 def test_options_are_copied_and_take_numbers_of_numpy(mixed_files):
     values, dtypes = {"input_ids": np.int32(7)}, {"input_ids": "int32"}
     pad = PadOptions(values, max_length=np.int64(5), dtype=dtypes)
