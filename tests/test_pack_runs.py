@@ -417,7 +417,7 @@ def test_options_that_move_nothing_may_change(files):
         ({"cursors": [[0, 0]] * 3}, "expected three int"),
         ({"cursors": [[0, 0, -1]] * 3}, "expected three int"),
         ({"cursors": [[0, 0, True]] * 3}, "expected three int"),
-        ({"cursors": [[1, 0, 2]] * 3}, "'cursors' are behind its 'batch'"),
+        ({"cursors": [[1, 0, 2]] * 3}, "'cursors' are of a later batch than its 'batch'"),
         ({"pack": 3}, "'pack' is 3, expected str"),
         ({"lanes": 2}, "expected one for each of 2 lanes"),
     ],
