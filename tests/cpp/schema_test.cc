@@ -120,6 +120,22 @@ TEST(WidenSchema, FindsTheCommonKind) {
   EXPECT_EQ(Widened(JsonField("x"), of(arrow::int64())), "json");
 }
 
+TEST(WidenSchema, FindsNoCommonTypeOfAnotherKind) {
+  const auto json = [](std::shared_ptr<arrow::DataType> a,
+                       std::shared_ptr<arrow::DataType> b) {
+    const auto of = [](auto type) { return arrow::field("x", std::move(type)); };
+    return Widened(of(a), of(b)) == "json" && Widened(of(b), of(a)) == "json";
+  };
+  EXPECT_TRUE(json(arrow::uint64(), arrow::int8()));
+  EXPECT_TRUE(json(arrow::utf8(), arrow::binary()));
+  EXPECT_TRUE(json(arrow::list(arrow::boolean()), arrow::list(arrow::int8())));
+  EXPECT_TRUE(json(arrow::timestamp(arrow::TimeUnit::SECOND),
+                   arrow::timestamp(arrow::TimeUnit::SECOND, "UTC")));
+  EXPECT_TRUE(json(arrow::date32(), arrow::timestamp(arrow::TimeUnit::SECOND)));
+  EXPECT_TRUE(json(arrow::decimal128(9, 2), arrow::decimal128(9, 3)));
+  EXPECT_TRUE(json(arrow::map(arrow::utf8(), arrow::int8()), arrow::int8()));
+}
+
 TEST(WidenSchema, UnitesColumnsByNameInTheirOrder) {
   const auto a = arrow::schema(
       {arrow::field("x", arrow::int64()), arrow::field("y", arrow::utf8())});
