@@ -83,6 +83,8 @@ for row in dataset.rows():
     reveal_type(row)  # is: dict[str, Any]
 for batch in dataset.loader(num_workers=2):
     reveal_type(batch)  # is: Any
+reveal_type(dataset.with_format("arrow"))  # is: StreamingDataset
+dataset.with_format("pandas")  # error: arg-type
 dataset.num_rows = 3  # error: misc
 
 # --- what batches are -----------------------------------------------------------------
