@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Functions on batches, called ahead on a thread: their order, errors, and the end."""
 
+import gc
 import json
 import operator
 import os
+import signal
 import threading
 import time
 import traceback
@@ -498,3 +500,89 @@ def test_a_thread_that_cannot_be_started(path, monkeypatch):
         with pytest.raises(RuntimeError, match="can't start new thread"):
             next(reader)
     assert list(reader) == [*range(ROWS // SIZE)]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_threads_that_begin_an_iterator_together(path, shuffle):
+    """Each row once: they must not each start reading."""
+    for _ in range(20):
+        batches = iter(StreamingDataset(path, 1, shuffle=shuffle))
+        start = threading.Barrier(4)
+        found = []
+
+        def read(batches=batches, start=start, found=found):
+            start.wait()
+            while True:
+                try:
+                    found.extend(next(batches)["id"])
+                except StopIteration:
+                    return
+                except ValueError:
+                    pass
+
+        readers = [threading.Thread(target=read) for _ in range(4)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join()
+        assert sorted(found) == list(range(ROWS))
+
+
+class Trainer:
+    def __init__(self, path, how):
+        data = StreamingDataset(path, SIZE, **({} if how == "map" else {how: self.same}))
+        self.batches = iter(data.map(self.same) if how == "map" else data)
+
+    def same(self, batch):
+        return batch
+
+
+@pytest.mark.parametrize("how", ["transform", "map"])
+def test_a_function_of_the_object_that_holds_the_iterator(path, how):
+    """The thread must not keep both alive."""
+    before = len(threads())
+    for _ in range(5):
+        trainer = Trainer(path, how)
+        next(trainer.batches)
+        del trainer
+    # A thread that is still making results holds on to what makes them.
+    deadline = time.monotonic() + 20
+    while len(threads()) > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+        gc.collect()
+    assert len(threads()) == before
+
+
+def test_signals_that_come_in_the_way(path):
+    """However often: every batch is given, or its loss is told, and nothing waits."""
+    found = []
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    data = StreamingDataset(path, 1, transform=lambda batch: batch)
+    batches = iter(data)
+    old = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        while len(found) < ROWS:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+                while True:
+                    batch = next(batches)
+                    found += batch["id"]
+            except KeyboardInterrupt:
+                pass
+            except RuntimeError as error:
+                if "which is lost" not in str(error):
+                    raise
+                state = data.state_dict()
+                batches = iter(data)
+                batches.load_state_dict(state)
+            except StopIteration:
+                break
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, old)
+    # What was taken and not yet noted down when the signal came is this test's own.
+    assert found == sorted(set(found))
+    assert len(found) >= ROWS - 20

@@ -933,3 +933,32 @@ def test_threads_that_meet_their_first_ragged_batch_together(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(code), str(path)]
     for _ in range(3):
         subprocess.run(command, check=True, timeout=60)
+
+
+def sorted_by_length(batch):
+    order = sorted(range(len(batch["a"])), key=lambda i: len(batch["a"][i]))
+    batch["a"][:] = [batch["a"][i] for i in order]
+    batch["a"][0] = batch["a"][0][:1]
+    batch["x"] = batch["x"][order]
+    return batch
+
+
+@pytest.mark.parametrize("output", ARRAYS)
+def test_a_changed_ragged_column_reaches_whoever_asked(output, tmp_path):
+    """It travels as one array, but not as the one that was read."""
+    path = tmp_path / "data.jsonl"
+    write_lines(path, [{"a": [i] * (5 - i), "x": i} for i in range(5)])
+    data = StreamingDataset(path, 5, output=output).map(sorted_by_length)
+    for workers in (0, 1):
+        (batch,) = data.loader(num_workers=workers)
+        assert [row.tolist() for row in batch["a"]] == [[4], [3] * 2, [2] * 3, *LONG]
+        assert batch["x"].tolist() == [4, 3, 2, 1, 0]
+    column = next(iter(data))["a"]
+    column.append(None)
+    found = pickle.loads(pickle.dumps(column))
+    assert [None if r is None else r.tolist() for r in found] == [
+        None if r is None else r.tolist() for r in column
+    ]
+
+
+LONG = [[1] * 4, [0] * 5]

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import os
 import threading
+import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ Function: TypeAlias = Callable[[Any], Any]
 _DEPTH: Final = 4
 # How long to wait for a call of a function that goes on and on, in seconds.
 _PATIENCE: Final = 2.0
+# How often a thread with nothing to do looks up, in seconds.
+_GLANCE: Final = 0.5
 
 
 def call(function: Function, batch: Any) -> Any:  # noqa: ANN401  (whatever it makes of it)
@@ -70,15 +73,23 @@ class Ahead:
         try:
             if self._end is None and self._thread is None:
                 thread = threading.Thread(
-                    target=self._work.run, name="fast_axolotl ahead", daemon=True
+                    target=_run,
+                    args=(weakref.ref(self._work),),
+                    name="fast_axolotl ahead",
+                    daemon=True,
                 )
                 thread.start()
                 self._thread = thread
             if self._end is None:
-                item = self._work.items.get()
+                work = self._work
+                with work.ready:
+                    while not work.items:
+                        work.ready.wait()
+                item = work.items[0]
                 if not isinstance(item, BaseException):
                     batch, self.mark, self._rows_read, self.cut = item
-                    self._work.room.release()
+                    work.items.popleft()
+                    work.room.set()
                     return batch
                 self._end, self._trace = item, item.__traceback__
                 self.close()
@@ -101,8 +112,8 @@ class Ahead:
         if self._end is None:
             self._end = StopIteration()
         # Whoever waits for a result is to wake up.
-        work.items.put(StopIteration())
-        work.room.release()
+        work.put(StopIteration())
+        work.room.set()
         self._source.close()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
@@ -126,7 +137,11 @@ class Ahead:
 
 
 class _Work:
-    """What the thread holds: not the object that stops it when it is dropped."""
+    """What the thread works on, and holds only while it does.
+
+    A function may be a method of the object that owns the iterator. If a thread that
+    waits held on to it, nobody could ever be collected.
+    """
 
     def __init__(
         self, source: BatchSource, functions: Sequence[Function], limit: int | None
@@ -134,24 +149,52 @@ class _Work:
         self.source = source
         self.functions = functions
         self.limit = limit
-        self.items: SimpleQueue[Any] = SimpleQueue()
-        self.room = threading.Semaphore(_DEPTH)
+        self.given = 0
+        # Results, and at the end an exception; whoever takes one leaves it here until it
+        # is noted down, since a signal may raise in between.
+        self.items: deque[Any] = deque()
+        self.ready = threading.Condition()
+        self.room = threading.Event()
         self.stopped = False
 
-    def run(self) -> None:
+    def put(self, item: object) -> None:
+        with self.ready:
+            self.items.append(item)
+            self.ready.notify_all()
+
+    def step(self) -> bool:
+        """Make a result; False if it was the last."""
         try:
-            given = 0
-            while self.limit is None or given < self.limit or self.source.cut:
-                self.room.acquire()
-                if self.stopped:
-                    return
-                batch = self.source.next_batch()
-                mark, rows, cut = self.source.mark, self.source.rows_read, self.source.cut
-                for function in self.functions:
-                    batch = call(function, batch)
-                self.items.put((batch, mark, rows, cut))
-                given += 1
-                del batch
-            self.items.put(StopIteration())
+            if (
+                self.limit is not None
+                and self.given >= self.limit
+                and not self.source.cut
+            ):
+                self.put(StopIteration())
+                return False
+            batch = self.source.next_batch()
+            mark, rows, cut = self.source.mark, self.source.rows_read, self.source.cut
+            for function in self.functions:
+                batch = call(function, batch)
+            self.put((batch, mark, rows, cut))
+            self.given += 1
         except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
-            self.items.put(error)
+            self.put(error)
+            return False
+        return True
+
+
+def _run(reference: weakref.ref[_Work]) -> None:
+    while True:
+        work = reference()
+        if work is None or work.stopped:
+            return
+        if len(work.items) < _DEPTH:
+            if not work.step():
+                return
+            continue
+        room = work.room
+        del work
+        # The time is for a signal that kept the consumer from setting it.
+        room.wait(_GLANCE)
+        room.clear()

@@ -206,10 +206,11 @@ class StreamingDataset(EpochDataset):
         return self._changed(_options=self._options._replace(handover=new))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        """Return the batches of a new pass as a stream of Arrow's PyCapsule interface.
+        """Return the next epoch's batches as a stream of Arrow's PyCapsule interface.
 
         So pyarrow, Polars, DuckDB and others take the dataset itself, whatever its
-        ``output``. Batches are read as they are asked for, and all have one schema.
+        ``output``. Batches are read as they are asked for, and all have one schema. This
+        is no pass of the dataset: epoch and state stay as they are.
 
         Args:
             requested_schema: A schema to cast to, as a capsule.
@@ -223,13 +224,8 @@ class StreamingDataset(EpochDataset):
                 "an Arrow stream is of the rows as they are read, and map(), transform=, "
                 "pad= and pack= of this dataset make other batches of them"
             )
-        dataset = self
-        if not self._gives_record_batches():
-            dataset = self.with_format("arrow")
-            # It is a pass of this dataset.
-            dataset._passes = self._passes  # noqa: SLF001
-        iterator = dataset._iterate()  # noqa: SLF001
-        self._current = iterator.position
+        # A look at the data: it must not change what a run trains on next.
+        iterator = self.with_format("arrow")._iterate()  # noqa: SLF001
         return iterator.__arrow_c_stream__(requested_schema)
 
     # --- the order of an epoch ----------------------------------------------------------

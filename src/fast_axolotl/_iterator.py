@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -95,11 +96,26 @@ class DatasetIterator(StreamingReader):
         self._owner = owner
         self.position = Position.begin(run, self._stats)
         self._counted = True
+        self._turn = threading.Lock()
         self._limit: int | None = None
         in_worker = _topology.in_worker()
         self._worker = run.topology.worker if in_worker else None
 
     def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
+        # Two threads that begin together would each read from the start.
+        if not self._turn.acquire(blocking=False):
+            if self._closed:
+                raise StopIteration
+            raise ValueError(
+                "this reader is already being read by another thread; give each thread "
+                "a reader of its own, or guard the shared one with a lock"
+            )
+        try:
+            return self._next()
+        finally:
+            self._turn.release()
+
+    def _next(self) -> Any:  # noqa: ANN401
         if self._reader is None:
             if self.position.finished or self._closed:
                 raise StopIteration

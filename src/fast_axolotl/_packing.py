@@ -108,7 +108,10 @@ class UnitReader:
                 f"packed, not {type(made).__name__}"
                 + (f" of {list(made)}" if isinstance(made, Mapping) else "")
             )
-        labels = without_nulls(made.get(self._pack.labels))
+        if made[tokens] is None:
+            raise TypeError(f"transform returned None for the column {tokens!r}")
+        same = self._pack.labels == tokens
+        labels = None if same else without_nulls(made.get(self._pack.labels))
         return _core.unit_of(self._core_pack, without_nulls(made[tokens]), labels)
 
     def close(self) -> None:
@@ -395,7 +398,8 @@ class PackedBatches:
         held = self._held.get(lane)
         if held is None or held[0] != number:
             unit = self._units(lane, number)
-            self._turns.check(lane, number, unit)
+            if not self._units.cut:
+                self._turns.check(lane, number, unit)
             held = self._held[lane] = (number, unit)
         return held[1]
 

@@ -72,6 +72,13 @@ class StreamingReader:
     def __next__(self) -> Any:  # noqa: ANN401  (what output= says)
         if self._reader is None:
             raise StopIteration
+        if self._reader.rows_read != self._stats.rows:
+            # Between a batch and whoever asked for it, which is no time at all.
+            raise RuntimeError(
+                "an exception out of a signal handler, such as Ctrl-C, came in the way "
+                "of a batch, which is lost: read anew, or go on from the state_dict(), "
+                "which does not count it"
+            )
         asked = time.perf_counter()
         if self._began is None:
             self._began = asked

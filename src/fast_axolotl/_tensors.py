@@ -197,7 +197,10 @@ class PackOptions:
         """Return the options as the core takes them."""
         return _core.Pack(
             self.tokens.encode("utf-8", "surrogatepass"),
-            self.labels.encode("utf-8", "surrogatepass"),
+            # Labels that are the tokens need not be read twice.
+            ("" if self.labels == self.tokens else self.labels).encode(
+                "utf-8", "surrogatepass"
+            ),
             self.dtype,
             self.length,
             self.strategy == "concat",
@@ -291,8 +294,15 @@ class PadCollator:
         Raises:
             ValueError: There is no row, or rows differ in their columns.
         """
+        if not isinstance(rows, Sequence):
+            raise TypeError(f"rows must be a list of rows, not {type(rows).__name__}")
         if not rows:
             raise ValueError("a batch needs at least one row")
+        for number, row in enumerate(rows):
+            if not isinstance(row, Mapping):
+                raise TypeError(
+                    f"row {number} must be a mapping of columns, not {type(row).__name__}"
+                )
         names = list(rows[0])
         for number, row in enumerate(rows):
             if row.keys() != rows[0].keys():
