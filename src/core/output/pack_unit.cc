@@ -207,17 +207,12 @@ Result<std::vector<std::vector<int64_t>>> CountPackedRows(const Plan& plan,
                                                           const RowLengths& lengths,
                                                           const PackOptions& options) {
   UnitLengths units(plan, index, lengths);
-  // What is too long is an error where it is read, which can name the place.
-  PackOptions lenient = options;
-  if (lenient.too_long == PackOptions::Long::kError) {
-    lenient.too_long = PackOptions::Long::kSplit;
-  }
   std::vector<std::vector<int64_t>> rows(plan.lanes());
   std::vector<int64_t> of_unit;
   for (int64_t lane = 0; lane < plan.lanes(); ++lane) {
     for (int64_t unit = 0; unit < plan.LaneBatches(lane); ++unit) {
       units.Read(lane, unit, &of_unit);
-      ARROW_ASSIGN_OR_RAISE(const PackLayout layout, LayOut(of_unit, lenient));
+      ARROW_ASSIGN_OR_RAISE(const PackLayout layout, LayOut(of_unit, options));
       rows[lane].push_back(layout.rows());
     }
   }

@@ -51,7 +51,8 @@ Result<Packed> Join(std::span<const Packed> parts);
 Status CheckLengths(const Dataset& dataset, const RowLengths& lengths,
                     const PackColumns& columns);
 
-/// The packed rows of each unit of each lane, where a plan's batches are the units.
+/// The packed rows of each unit of each lane, where a plan's batches are the units and
+/// no length is an error: see CheckLengths.
 Result<std::vector<std::vector<int64_t>>> CountPackedRows(const Plan& plan,
                                                           const DatasetIndex& index,
                                                           const RowLengths& lengths,
