@@ -81,8 +81,14 @@ class ColumnGroup {
         batch_rows_(batch_rows) {}
 
   // Puts the columns of batch number `batch` into their places. Each batch is taken once.
-  Status Take(int64_t batch, arrow::ArrayVector* columns) {
-    const std::lock_guard lock(mutex_);
+  // False, unless `wait`, if another thread is at these columns.
+  Result<bool> Take(int64_t batch, bool wait, arrow::ArrayVector* columns) {
+    std::unique_lock lock(mutex_, std::defer_lock);
+    if (wait) {
+      lock.lock();
+    } else if (!lock.try_lock()) {
+      return false;
+    }
     while (failure_.ok() && next_ <= batch) {
       auto read = Guarded([&] { return Read(); });
       if (read.ok()) {
@@ -100,7 +106,7 @@ class ColumnGroup {
       (*columns)[positions_[i]] = found->second->column(static_cast<int>(i));
     }
     waiting_.erase(found);
-    return Status::OK();
+    return true;
   }
 
  private:
@@ -160,11 +166,22 @@ struct RowGroup {
   Decoded Decode(int64_t batch) {
     const int64_t begin = batch * batch_rows;
     arrow::ArrayVector columns(fields.size());
-    // Threads that decode batches side by side begin at different columns.
+    // Threads that decode batches side by side begin at different columns, and wait for
+    // each other only where nothing else is left to do.
+    std::vector<size_t> left;
     for (size_t i = 0; i < groups.size(); ++i) {
-      const Status status =
-          groups[(static_cast<size_t>(batch) + i) % groups.size()].Take(batch, &columns);
-      if (!status.ok()) return {nullptr, At(begin, status)};
+      left.push_back((static_cast<size_t>(batch) + i) % groups.size());
+    }
+    bool wait = false;
+    while (!left.empty()) {
+      std::vector<size_t> later;
+      for (const size_t number : left) {
+        auto taken = groups[number].Take(batch, std::exchange(wait, false), &columns);
+        if (!taken.ok()) return {nullptr, At(begin, taken.status())};
+        if (!*taken) later.push_back(number);
+      }
+      wait = later.size() == left.size();
+      left = std::move(later);
     }
     const auto rows_read = arrow::RecordBatch::Make(
         arrow::schema(fields), std::min(batch_rows, rows - begin), std::move(columns));
