@@ -2,7 +2,6 @@
 #include "core/output/numbers.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstdio>
@@ -11,6 +10,8 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
+
+#include "core/common/number.h"
 
 namespace fast_axolotl {
 namespace {
@@ -25,16 +26,6 @@ constexpr bool AlwaysFits() {
   } else {
     return std::in_range<To>(Limits::min()) && std::in_range<To>(Limits::max());
   }
-}
-
-// Whether a float holds the integer exactly: its digits, zeros at the end left out, are
-// no more than those of the float.
-template <std::floating_point To, std::integral From>
-bool IsExact(From value) {
-  auto digits = static_cast<std::make_unsigned_t<From>>(value);
-  if (value < 0) digits = static_cast<decltype(digits)>(0 - digits);
-  return digits == 0 || std::bit_width(digits) - std::countr_zero(digits) <=
-                            std::numeric_limits<To>::digits;
 }
 
 // Converts one value; what it returns is zero where the value fits. Without branches, and
