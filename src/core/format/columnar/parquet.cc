@@ -30,6 +30,8 @@ using parquet::arrow::SchemaField;
 // Decoded bytes of one batch, about.
 constexpr int64_t kBatchBytes = int64_t{2} << 20;
 constexpr int64_t kMaxBatchRows = int64_t{1} << 16;
+// How far a thread that would have to wait for others may run ahead of them.
+constexpr int64_t kBatchesAhead = 2;
 constexpr int64_t kReadBuffer = int64_t{256} << 10;
 
 bool Matches(std::string_view head) { return head.starts_with("PAR1"); }
@@ -89,15 +91,7 @@ class ColumnGroup {
     } else if (!lock.try_lock()) {
       return false;
     }
-    while (failure_.ok() && next_ <= batch) {
-      auto read = Guarded([&] { return Read(); });
-      if (read.ok()) {
-        waiting_.emplace(next_, std::move(*read));
-        ++next_;
-      } else {
-        failure_ = read.status();
-      }
-    }
+    while (failure_.ok() && next_ <= batch) ReadOne();
     const auto found = waiting_.find(batch);
     if (found == waiting_.end()) {
       return failure_.ok() ? Status::IOError("the batch was taken before") : failure_;
@@ -109,7 +103,26 @@ class ColumnGroup {
     return true;
   }
 
+  // Reads a batch before `end` that will be needed next, if there is one and no other
+  // thread is at these columns.
+  bool ReadAhead(int64_t end) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || !failure_.ok() || next_ >= end) return false;
+    ReadOne();
+    return true;
+  }
+
  private:
+  void ReadOne() {
+    auto read = Guarded([&] { return Read(); });
+    if (read.ok()) {
+      waiting_.emplace(next_, std::move(*read));
+      ++next_;
+    } else {
+      failure_ = read.status();
+    }
+  }
+
   // The next batch, whole: Arrow's reader may give it in pieces.
   Result<std::shared_ptr<arrow::RecordBatch>> Read() {
     const int64_t begin = next_ * batch_rows_;
@@ -163,6 +176,13 @@ struct RowGroup {
                            " of the file: ", status.message());
   }
 
+  // Reads columns of the batches after `batch`; false if there is nothing to do.
+  bool ReadAhead(int64_t batch) {
+    const int64_t end = std::min(batch + 1 + kBatchesAhead, batches());
+    return std::any_of(groups.begin(), groups.end(),
+                       [&](ColumnGroup& group) { return group.ReadAhead(end); });
+  }
+
   Decoded Decode(int64_t batch) {
     const int64_t begin = batch * batch_rows;
     arrow::ArrayVector columns(fields.size());
@@ -180,7 +200,7 @@ struct RowGroup {
         if (!taken.ok()) return {nullptr, At(begin, taken.status())};
         if (!*taken) later.push_back(number);
       }
-      wait = later.size() == left.size();
+      wait = later.size() == left.size() && !ReadAhead(batch);
       left = std::move(later);
     }
     const auto rows_read = arrow::RecordBatch::Make(
