@@ -7,35 +7,16 @@
 #include <arrow/util/binary_view_util.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 
 #include "bindings/converter.h"
+#include "bindings/unicode.h"
 
 namespace fast_axolotl {
 
 namespace nb = nanobind;
 
 namespace {
-
-bool IsAscii(const char* bytes, size_t size) {
-  constexpr uint64_t kHighBits = 0x8080808080808080u;
-  uint64_t seen = 0;
-  size_t i = 0;
-  // Four words a step without a branch, so that the compiler makes vectors of them.
-  for (; i + 32 <= size; i += 32) {
-    uint64_t words[4];
-    std::memcpy(words, bytes + i, 32);
-    seen |= words[0] | words[1] | words[2] | words[3];
-  }
-  for (; i + 8 <= size; i += 8) {
-    uint64_t word;
-    std::memcpy(&word, bytes + i, 8);
-    seen |= word;
-  }
-  for (; i < size; ++i) seen |= static_cast<unsigned char>(bytes[i]);
-  return (seen & kHighBits) == 0;
-}
 
 PyObject* FailUtf8(std::string_view text, const arrow::DataType& type) {
   if (!PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return nullptr;
@@ -52,14 +33,7 @@ PyObject* FailUtf8(std::string_view text, const arrow::DataType& type) {
 }
 
 PyObject* NewString(std::string_view text, const arrow::DataType& type) {
-  const auto size = static_cast<Py_ssize_t>(text.size());
-  // Python keeps one object per short string of one character: its decoder finds it.
-  if (size > 1 && IsAscii(text.data(), text.size())) {
-    PyObject* string = PyUnicode_New(size, 127);
-    if (string != nullptr) std::memcpy(PyUnicode_1BYTE_DATA(string), text.data(), size);
-    return string;
-  }
-  PyObject* string = PyUnicode_DecodeUTF8(text.data(), size, nullptr);
+  PyObject* string = NewUnicode(text);
   return string != nullptr ? string : FailUtf8(text, type);
 }
 

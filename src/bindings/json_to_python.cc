@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "bindings/small_ints.h"
+#include "bindings/unicode.h"
 #include "core/format/block_reader.h"
 #include "core/format/json/lexer.h"
 
@@ -21,7 +22,7 @@ using json::SkipSpace;
 
 PyObject* NewString(const char* data, size_t size) {
   // Escaped surrogates that stand alone are kept, as json.loads does.
-  return PyUnicode_DecodeUTF8(data, static_cast<Py_ssize_t>(size), "surrogatepass");
+  return NewUnicode({data, size}, "surrogatepass");
 }
 
 // Builds Python objects from JSON text. A fault without a Python exception would mean
