@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from fast_axolotl import streaming_dataset_reader
 
 # The first and last character of each length in UTF-8 and of each width in Python.
