@@ -2,6 +2,7 @@
 #include "bindings/unicode.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,16 +16,41 @@ using Bytes = uint8_t __attribute__((vector_size(16)));
 using Signed = int8_t __attribute__((vector_size(16)));
 constexpr size_t kStep = sizeof(Bytes);
 
+// A step of characters.
+template <typename Char>
+struct WideOf;
+template <>
+struct WideOf<uint8_t> {
+  using Type = Bytes;
+};
+template <>
+struct WideOf<uint16_t> {
+  using Type = uint16_t __attribute__((vector_size(kStep * 2)));
+};
+template <>
+struct WideOf<uint32_t> {
+  using Type = uint32_t __attribute__((vector_size(kStep * 4)));
+};
+template <typename Char>
+using Wide = typename WideOf<Char>::Type;
+
 Bytes Load(const uint8_t* p) {
   Bytes bytes;
   std::memcpy(&bytes, p, kStep);
   return bytes;
 }
 
-bool IsAscii(const uint8_t* p) {
+// How many ASCII characters the step at `p` begins with.
+size_t AsciiPrefix(const uint8_t* p) {
+  static_assert(std::endian::native == std::endian::little);
+  constexpr uint64_t kHighBits = 0x8080808080808080u;
   uint64_t words[2];
   std::memcpy(words, p, kStep);
-  return ((words[0] | words[1]) & 0x8080808080808080u) == 0;
+  const uint64_t low = words[0] & kHighBits;
+  const uint64_t high = words[1] & kHighBits;
+  if ((low | high) == 0) return kStep;
+  return static_cast<size_t>(low ? std::countr_zero(low) : 64 + std::countr_zero(high)) /
+         8;
 }
 
 // What a string needs to be allocated.
@@ -59,14 +85,20 @@ Size Measure(const uint8_t* p, size_t size) {
   return found;
 }
 
-// Writes the characters of valid UTF-8, none of which is wider than `Char`.
+// Writes the characters of valid UTF-8, none of which is wider than `Char`; there is room
+// for just these.
 template <typename Char>
-void Decode(const uint8_t* p, const uint8_t* end, Char* out) {
+void Decode(const uint8_t* p, const uint8_t* end, Char* out, const Char* out_end) {
+  constexpr auto kRoom = static_cast<ptrdiff_t>(kStep);
   while (p < end) {
-    while (end - p >= static_cast<ptrdiff_t>(kStep) && IsAscii(p)) {
-      for (size_t i = 0; i < kStep; ++i) out[i] = p[i];
-      p += kStep;
-      out += kStep;
+    if (out_end - out >= kRoom) {  // so there are as many bytes
+      // What is written beyond the ASCII characters is written over.
+      const auto wide = __builtin_convertvector(Load(p), Wide<Char>);
+      std::memcpy(out, &wide, sizeof wide);
+      const size_t ascii = AsciiPrefix(p);
+      p += ascii;
+      out += ascii;
+      if (ascii == kStep) continue;
     }
     while (p < end && *p < 0x80) *out++ = *p++;
     // Such characters come in runs.
@@ -110,14 +142,15 @@ PyObject* NewUnicode(std::string_view text, const char* errors) {
                                            : two ? 0xFFFF
                                                  : 0x10FFFF);
   if (string == nullptr) return nullptr;
+  const auto fill = [&](auto* out) { Decode(p, p + size, out, out + length); };
   if (ascii) {
     std::memcpy(PyUnicode_1BYTE_DATA(string), p, text.size());
   } else if (one) {
-    Decode(p, p + size, PyUnicode_1BYTE_DATA(string));
+    fill(PyUnicode_1BYTE_DATA(string));
   } else if (two) {
-    Decode(p, p + size, PyUnicode_2BYTE_DATA(string));
+    fill(PyUnicode_2BYTE_DATA(string));
   } else {
-    Decode(p, p + size, PyUnicode_4BYTE_DATA(string));
+    fill(PyUnicode_4BYTE_DATA(string));
   }
   return string;
 }
