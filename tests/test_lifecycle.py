@@ -2,6 +2,7 @@
 """Streaming, memory, threads and processes: how a reader begins, goes on and ends."""
 
 import gc
+import json
 import os
 import pickle
 import signal
@@ -85,9 +86,10 @@ def settled_threads(expected, seconds=2):
 @pytest.mark.parametrize("lines", [True, False], ids=["lines", "array"])
 def test_the_first_batch_comes_early(lines, compression, tmp_path):
     (codec,) = (c for c in COMPRESSIONS if c.id == compression)
-    # Noise, so that the compressed bytes are many as well.
+    # Noise, so that the compressed bytes are many as well, and many more than those of
+    # the sample.
     rows = [
-        b'{"i": 1, "text": "%s"}' % os.urandom(250).hex().encode() for _ in range(40_000)
+        b'{"i": 1, "text": "%s"}' % os.urandom(250).hex().encode() for _ in range(80_000)
     ]
     if lines:
         path = tmp_path / f"data.jsonl{codec.suffix}"
@@ -100,11 +102,53 @@ def test_the_first_batch_comes_early(lines, compression, tmp_path):
         assert 0 < reader.bytes_read < reader.bytes_total / 4
 
 
+@pytest.mark.parametrize("compression", ["plain", "gzip", "zstd"])
+@pytest.mark.parametrize("kind", ["lines", "array", "text"])
+def test_a_pass_goes_on_from_its_sample(kind, compression, tmp_path):
+    """Rows behind the sample's 4 MiB keep their keys, kinds, order and places."""
+    (codec,) = (c for c in COMPRESSIONS if c.id == compression)
+    rows = [{"i": i, "text": f"{i:0200}"} for i in range(30_000)]
+    rows[100]["i"] = 0.5
+    rows[25_000]["late"] = [1]
+    rows[26_000]["i"] = "27th"
+    lines = [json.dumps(row) for row in rows]
+    if kind == "text":
+        path, wanted = tmp_path / f"a.txt{codec.suffix}", [{"text": x} for x in lines]
+        path.write_bytes(codec.compress("\n".join([*lines, "\xff"]).encode("latin-1")))
+        place = "line 30001,"
+    elif kind == "lines":
+        path, wanted = tmp_path / f"a.jsonl{codec.suffix}", rows
+        path.write_bytes(codec.compress("\n".join([*lines, "?"]).encode()))
+        place = "line 30001,"
+    else:
+        path, wanted = tmp_path / f"a.json{codec.suffix}", rows
+        path.write_bytes(codec.compress(f"[{','.join([*lines, '?'])}]".encode()))
+        place = "row 30001 "
+    reader = streaming_dataset_reader(path, 7)
+    found = []
+
+    def take_all():
+        for batch in reader:
+            size = len(batch["text"])
+            found.extend({key: batch[key][i] for key in batch} for i in range(size))
+
+    with pytest.raises(OSError, match=place):
+        take_all()
+    behind = [row for row in found if "late" in row]
+    assert [row.pop("late") for row in behind if row["i"] == 25_000] == (
+        [] if kind == "text" else [[1]]
+    )
+    assert all(row.pop("late", None) is None for row in behind)
+    rows[25_000].pop("late")
+    assert found == wanted
+    assert reader.bytes_read == reader.bytes_total
+
+
 @pytest.mark.parametrize("format_", [f for f in FORMATS if not f.only_one_row],
                          ids=lambda f: f.id)  # fmt: skip
 def test_read_ahead_is_bounded(format_, tmp_path):
     """A consumer that does not consume lets nothing pile up."""
-    rows = 40_000
+    rows = 80_000  # of which the sample is less than half
     noise = [os.urandom(60).hex() for _ in range(rows)]
     path = tmp_path / f"data{format_.suffix}"
     path.write_bytes(format_.write(format_.fit(table(text=noise))))

@@ -63,7 +63,7 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
                               const std::optional<std::vector<nb::bytes>>& columns,
                               const std::vector<std::tuple<nb::bytes, nb::object>>& types,
                               const std::optional<std::string>& csv_delimiter,
-                              bool csv_header) {
+                              bool csv_header, bool keep_begun) {
   ReadOptions options;
   if (columns) {
     options.columns.emplace();
@@ -83,8 +83,9 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
       ARROW_ASSIGN_OR_RAISE(File file, StatFile(name));
       files.push_back(std::move(file));
     }
-    return Guarded(
-        [&] { return Dataset::Open(std::move(files), forced, std::move(options)); });
+    return Guarded([&] {
+      return Dataset::Open(std::move(files), forced, std::move(options), keep_begun);
+    });
   }();
   return ValueOf(std::move(dataset));
 }
@@ -130,7 +131,9 @@ void RegisterDataset(nb::module_& m) {
            "The number of rows, and whether it is exact or an estimate.");
   m.def("open_dataset", &Open, nb::arg("paths"), nb::arg("format").none(),
         nb::arg("columns").none(), nb::arg("types"), nb::arg("csv_delimiter").none(),
-        nb::arg("csv_header"), "Looks at the files and samples their columns.");
+        nb::arg("csv_header"), nb::arg("keep_begun") = false,
+        "Looks at the files and samples their columns. keep_begun: a pass over all rows\n"
+        "as they come follows, and goes on from there.");
 }
 
 }  // namespace fast_axolotl

@@ -36,8 +36,11 @@ class Dataset:
     def count_rows(self) -> tuple[int, bool]:
         """The number of rows, and whether it is exact or an estimate."""
 
-def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool) -> Dataset:
-    """Looks at the files and samples their columns."""
+def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, keep_begun: bool = False) -> Dataset:
+    """
+    Looks at the files and samples their columns. keep_begun: a pass over all rows
+    as they come follows, and goes on from there.
+    """
 
 def pad_sequences(sequences: object | None, target_length: int | None, pad_value: int, left: bool, multiple_of: int, output: str) -> object:
     """Rows brought to one length."""

@@ -71,12 +71,18 @@ struct OpenedFile {
   std::function<Result<FragmentReader>(const Fragment&)> open;
 };
 
+/// A pass over a whole file that was begun to sample it. It gives the rows that were
+/// decoded then, and goes on behind them with the options it is given.
+using BegunPass = std::function<Result<FragmentReader>(const ReadOptions&)>;
+
 /// What the start of a file shows.
 struct Sample {
   std::shared_ptr<arrow::Schema> schema;
   int64_t rows = 0;
   int64_t bytes = 0;      // of the stored file, about, that hold those rows
   bool complete = false;  // the sample is the whole file, so `rows` is exact
+  /// Set where the pass can go on: for passes that take all columns as they come, once.
+  BegunPass begun;
 };
 
 /// How rows are laid down in a file. All functions return errors that name the file.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/format/text_format.h"
 
+#include <deque>
 #include <memory>
 #include <utility>
 
@@ -14,6 +15,19 @@ namespace {
 
 constexpr int64_t kSampleBytes = int64_t{4} << 20;
 constexpr int64_t kFragmentBytes = int64_t{1} << 20;
+
+// The tasks of the blocks that `reader` comes to.
+FragmentReader TasksOf(std::shared_ptr<BlockReader> reader,
+                       std::function<Result<std::function<Decoded()>>(Block)> make_task) {
+  return [reader = std::move(reader),
+          make_task = std::move(make_task)]() -> Result<std::optional<DecodeTask>> {
+    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
+    if (!block) return std::nullopt;
+    const int64_t bytes = block->buffer->size();
+    ARROW_ASSIGN_OR_RAISE(auto task, make_task(std::move(*block)));
+    return DecodeTask{std::move(task), bytes};
+  };
+}
 
 Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options,
                                     const FileIndex* index, const TextFile& file,
@@ -29,16 +43,34 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
     pass = file(nullptr);
   }
   const BlockStart start{fragment.begin, fragment.line, fragment.row, pass.count_lines};
-  auto reader = std::make_shared<BlockReader>(std::move(stream), input.file.path,
-                                              std::move(pass.splitter), start);
-  return
-      [reader, make_task = std::move(pass.task)]() -> Result<std::optional<DecodeTask>> {
-        ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
-        if (!block) return std::nullopt;
-        const int64_t bytes = block->buffer->size();
-        ARROW_ASSIGN_OR_RAISE(auto task, make_task(std::move(*block)));
-        return DecodeTask{std::move(task), bytes};
-      };
+  return TasksOf(std::make_shared<BlockReader>(std::move(stream), input.file.path,
+                                               std::move(pass.splitter), start),
+                 std::move(pass.task));
+}
+
+// What a sample has decoded, and what it was decoded from.
+struct Begun {
+  std::shared_ptr<ByteCounter> counter = std::make_shared<ByteCounter>(0);
+  std::shared_ptr<BlockReader> reader;
+  std::deque<DecodeTask> decoded;
+};
+
+Result<FragmentReader> GoOn(const Input& input, const ReadOptions& options,
+                            TextFormat format, const std::shared_ptr<Begun>& begun) {
+  ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
+  return [begun, counter = options.counter,
+          rest = TasksOf(begun->reader,
+                         file(nullptr).task)]() -> Result<std::optional<DecodeTask>> {
+    std::optional<DecodeTask> next;
+    if (begun->decoded.empty()) {
+      ARROW_ASSIGN_OR_RAISE(next, rest());
+    } else {
+      next = std::move(begun->decoded.front());
+      begun->decoded.pop_front();
+    }
+    if (counter) *counter += begun->counter->exchange(0);
+    return next;
+  };
 }
 
 // Cuts a file into pieces of one MiB while its rows go by.
@@ -101,34 +133,48 @@ std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
 }  // namespace
 
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
-                          TextFormat format) {
-  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(nullptr));
+                          TextFormat format, bool can_go_on) {
+  const auto begun = std::make_shared<Begun>();
+  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(begun->counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  BlockReader reader(stream, input.file.path, std::move(pass.splitter),
-                     {.count_lines = pass.count_lines});
+  begun->reader =
+      std::make_shared<BlockReader>(stream, input.file.path, std::move(pass.splitter),
+                                    BlockStart{.count_lines = pass.count_lines});
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
-  for (;;) {
-    auto block = reader.Next();
+  bool whole = false;
+  while (!whole) {
+    auto block = begun->reader->Next();
     if (!block.ok()) break;
     if (!*block) {
-      sample.complete = true;
+      sample.complete = whole = true;
       break;
     }
     const int64_t end = (*block)->offset + (*block)->size;
+    const int64_t bytes = (*block)->buffer->size();
     sample.bytes = input.codec ? CompressedPosition(*stream) : end;
     auto task = pass.task(std::move(**block));
     if (!task.ok()) break;
-    const Decoded decoded = (*task)();
+    Decoded decoded = (*task)();
     if (decoded.rows) {
       sample.rows += decoded.rows->num_rows();
       sample.schema = WidenSchema(*sample.schema, *decoded.rows->schema(),
                                   input.format == &kCsv ? Mixed::kString : Mixed::kJson);
     }
-    if (!decoded.end.ok() || end >= kSampleBytes) break;
+    if (!decoded.end.ok()) break;
+    whole = end >= kSampleBytes;
+    if (can_go_on) {
+      begun->decoded.push_back(
+          {[decoded = std::move(decoded)] { return decoded; }, bytes});
+    }
   }
   if (sample.complete) sample.bytes = input.file.size;
+  if (whole && can_go_on) {
+    sample.begun = [input, format, begun](const ReadOptions& later) {
+      return GoOn(input, later, format, begun);
+    };
+  }
   return sample;
 }
 

@@ -25,11 +25,12 @@ bool IsUnknown(const arrow::DataType& type) {
 }  // namespace
 
 Result<std::shared_ptr<Dataset>> Dataset::Open(std::vector<File> files,
-                                               const Format* format,
-                                               ReadOptions options) {
+                                               const Format* format, ReadOptions options,
+                                               bool keep_begun) {
   std::shared_ptr<Dataset> dataset(
       new Dataset(std::move(files), format, std::move(options)));
   ARROW_RETURN_NOT_OK(dataset->TakeSample());
+  if (!keep_begun) dataset->begun_ = nullptr;
   return dataset;
 }
 
@@ -42,6 +43,12 @@ Result<Input> Dataset::input(size_t file) const {
   std::lock_guard lock(mutex_);
   if (!inputs_[file]) inputs_[file] = std::move(input);
   return *inputs_[file];
+}
+
+BegunPass Dataset::TakeBegun(size_t file, const ReadOptions& options) const {
+  if (file != 0 || options.columns || options.stable) return nullptr;
+  std::lock_guard lock(mutex_);
+  return std::exchange(begun_, nullptr);
 }
 
 Status Dataset::TakeSample() {
@@ -60,6 +67,8 @@ Status Dataset::TakeSample() {
     all.columns.reset();
     all.counter = nullptr;
     ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
+    BegunPass begun = std::exchange(samples_[file]->begun, nullptr);
+    if (file == 0) begun_ = std::move(begun);
     json |= IsJson(input);
     csv |= input.format == &kCsv;
     only_csv &= input.format == &kCsv;

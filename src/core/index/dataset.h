@@ -29,9 +29,11 @@ class Dataset {
  public:
   /// Looks at the first file and at up to 15 more at equal steps of the list. `format`
   /// null: each file tells. A column in `options.columns` that none of them has is
-  /// Invalid, unless the caller fixed its type.
+  /// Invalid, unless the caller fixed its type. `keep_begun`: a pass over all rows as
+  /// they come follows, and goes on from what was decoded for the sample.
   static Result<std::shared_ptr<Dataset>> Open(std::vector<File> files,
-                                               const Format* format, ReadOptions options);
+                                               const Format* format, ReadOptions options,
+                                               bool keep_begun = false);
 
   const std::vector<File>& files() const { return files_; }
   /// The columns to be read, those of the sample in their order, with stable types.
@@ -41,6 +43,10 @@ class Dataset {
 
   /// A file and how to read it, found out at the first call.
   Result<Input> input(size_t file) const;
+
+  /// The pass over the first file that its sample began, for the one that asks first;
+  /// null where there is none. `options`: what it will be read with.
+  BegunPass TakeBegun(size_t file, const ReadOptions& options) const;
 
   /// The rows of all files, as far as footers or complete samples tell.
   Result<RowCount> CountRows() const;
@@ -60,7 +66,8 @@ class Dataset {
   const Format* const format_;
   ReadOptions options_;
   std::shared_ptr<arrow::Schema> schema_;
-  mutable std::mutex mutex_;  // guards inputs_
+  mutable std::mutex mutex_;  // guards inputs_ and begun_
+  mutable BegunPass begun_;   // of the first file
   mutable std::vector<std::optional<Input>> inputs_;
   std::vector<std::optional<Sample>> samples_;
 };

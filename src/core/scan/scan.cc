@@ -236,6 +236,9 @@ Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
   ARROW_ASSIGN_OR_RAISE(
       OpenedFile opened,
       input.format->open(input, options_, index_ ? index_->file(file) : nullptr));
+  if (BegunPass begun = index_ ? nullptr : dataset_->TakeBegun(file, options_)) {
+    opened.open = [begun, options = options_](const Fragment&) { return begun(options); };
+  }
   return std::make_shared<const OpenedFile>(std::move(opened));
 }
 

@@ -263,7 +263,7 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
 }
 
 Result<Sample> SampleJson(const Input& input, const ReadOptions& options) {
-  return SampleText(input, options, OpenFile);
+  return SampleText(input, options, OpenFile, /*can_go_on=*/true);
 }
 
 Result<OpenedFile> OpenJson(const Input& input, const ReadOptions& options,
