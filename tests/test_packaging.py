@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from formats import table, write_parquet
 
 import fast_axolotl
 from fast_axolotl import _core, _libarrow
@@ -20,6 +21,9 @@ from fast_axolotl import _core, _libarrow
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(fast_axolotl.__file__).parent
 HEAVY = ["pyarrow", "numpy", "torch", "pandas", "datasets"]
+# Nothing that reads a file needs these, and they would take as long as all the rest.
+SLOW = ["collections", "contextlib", "ctypes", "enum", "functools", "re", "typing",
+        "warnings", "importlib.util"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +95,26 @@ def test_import_beside_pyarrow(tmp_path):
     copy_package(tmp_path)
     link_pyarrow(tmp_path)
     assert import_in(tmp_path).stdout.strip() == "ok False"
+
+
+def test_import_and_reading_bring_no_slow_module(tmp_path):
+    copy_package(tmp_path)
+    link_pyarrow(tmp_path)
+    folder, lines = tmp_path / "data", tmp_path / "data" / "a.jsonl"
+    folder.mkdir()
+    lines.write_text('{"i": 1, "text": "a"}\n')
+    parquet = tmp_path / "a.parquet"
+    parquet.write_bytes(write_parquet(table(i=[1], text=["a"])))
+    code = f"""
+import sys
+import fast_axolotl
+for path in {[str(folder), str(lines), str(parquet)]}:
+    (batch,) = fast_axolotl.streaming_dataset_reader(path)
+    assert batch == {{"i": [1], "text": ["a"]}}
+print([m for m in {HEAVY + SLOW} if m in sys.modules])
+"""
+    done = run_python(code, tmp_path, options=("-S",))
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_import_with_pyarrow_elsewhere(tmp_path):

@@ -203,7 +203,7 @@ class StreamingDataset(EpochDataset):
         kind = _output.check_output(output)
         new = _output.check(kind, old.pad, old.pack, old.transform)
         new.core(self._open())
-        return self._changed(_options=self._options._replace(handover=new))
+        return self._changed(_options=self._options.with_handover(new))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the next epoch's batches as a stream of Arrow's PyCapsule interface.

@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from fast_axolotl import _core, _paths
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from fast_axolotl._paths import PathLike
 

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from fast_axolotl import _core, _output, _paths
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final, TypeAlias
+
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._output import Handover, Output, Transform
     from fast_axolotl._packing import Cursor, PackedBatches, ShareTurns, Turns
@@ -25,18 +27,38 @@ _READ_AHEAD_BYTES: Final = 64 << 20
 _MAX_THREADS: Final = 8
 
 
-class Options(NamedTuple):
+class Options:
     """Checked arguments; plain values only, so that they can be pickled."""
 
-    files: list[str]
-    batch_size: int
-    columns: list[str] | None
-    num_threads: int | None
-    read_ahead_bytes: int
-    schema: list[tuple[str, Any]]
-    format: str | None
-    csv: CsvOptions | None
-    handover: Handover
+    def __init__(
+        self,
+        *,
+        files: list[str],
+        batch_size: int,
+        columns: list[str] | None,
+        num_threads: int | None,
+        read_ahead_bytes: int,
+        schema: list[tuple[str, Any]],
+        format: str | None,
+        csv: CsvOptions | None,
+        handover: Handover,
+    ) -> None:
+        self.files: Final = files
+        self.batch_size: Final = batch_size
+        self.columns: Final = columns
+        self.num_threads: Final = num_threads
+        self.read_ahead_bytes: Final = read_ahead_bytes
+        self.schema: Final = schema
+        self.format: Final = format
+        self.csv: Final = csv
+        self.handover: Final = handover
+
+    def __repr__(self) -> str:
+        return f"Options({vars(self)})"
+
+    def with_handover(self, handover: Handover) -> Options:
+        """Return the same arguments but for what becomes of the rows."""
+        return Options(**{**vars(self), "handover": handover})
 
     def open(self) -> _core.Dataset:
         """Look at the files; see ``streaming_dataset_reader`` for the errors."""
@@ -209,6 +231,8 @@ def _format_name(format: object) -> str | None:
 def _schema_types(schema: object) -> list[tuple[str, Any]]:
     if schema is None:
         return []
+    from collections.abc import Mapping
+
     if isinstance(schema, Mapping):
         types = list(schema.items())
     elif hasattr(schema, "__arrow_c_schema__") and hasattr(schema, "names"):

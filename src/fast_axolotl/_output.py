@@ -3,29 +3,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
-
 from fast_axolotl import _core
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any, Final, Literal, TypeAlias
 
     from fast_axolotl._epochs import BatchSource
     from fast_axolotl._tensors import PackOptions, PadOptions
 
-Output = Literal["python", "numpy", "torch", "arrow"]
+Output: TypeAlias = "Literal['python', 'numpy', 'torch', 'arrow']"
 Transform: TypeAlias = "Callable[[Any], Any]"
 
 _OUTPUTS: Final = ("python", "numpy", "torch", "arrow")
 
 
-class Handover(NamedTuple):
+class Handover:
     """What becomes of decoded rows until the caller has them; plain values only."""
 
-    output: Output = "python"
-    pad: PadOptions | None = None
-    pack: PackOptions | None = None
-    transform: Transform | None = None
+    def __init__(
+        self,
+        output: Output,
+        pad: PadOptions | None,
+        pack: PackOptions | None,
+        transform: Transform | None,
+    ) -> None:
+        self.output: Final = output
+        self.pad: Final = pad
+        self.pack: Final = pack
+        self.transform: Final = transform
+
+    def __repr__(self) -> str:
+        return f"Handover({vars(self)})"
 
     @property
     def keeps_rows(self) -> bool:

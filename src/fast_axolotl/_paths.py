@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import errno
 import os
-import re
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from fast_axolotl import _core
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Final, TypeAlias
 
 PathLike: TypeAlias = "str | os.PathLike[str]"
 Paths: TypeAlias = "PathLike | Sequence[PathLike]"
@@ -79,14 +79,18 @@ def _expand(path: str) -> list[str]:
     # An existing file is itself, even if its name could be read as a pattern.
     if os.path.lexists(path):
         return [path]
-    if re.search(r"[*?[]", path):
+    if any(wildcard in path for wildcard in "*?["):
         return _files_of_glob(path)
     raise _not_found(path)
 
 
 def _refuse_remote(path: str) -> None:
     scheme, separator, _ = path.partition("://")
-    if separator and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+    if not separator:
+        return
+    import re
+
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         raise ValueError(
             f"'{path}' is a remote path and fast_axolotl reads local files: download "
             "it first (for the Hugging Face hub: `hf download --repo-type dataset ...`), "
@@ -95,6 +99,8 @@ def _refuse_remote(path: str) -> None:
 
 
 def _not_found(path: str) -> FileNotFoundError:
+    import re
+
     folder = os.path.dirname(os.path.abspath(path))
     while not os.path.isdir(folder):
         folder = os.path.dirname(folder)
@@ -132,6 +138,8 @@ def _files_of_glob(pattern: str) -> list[str]:
         or os.path.dirname(name) not in with_arrow
     ]
     if not files:
+        import re
+
         # The part before the first wildcard, as far as it is a folder.
         fixed = re.split(r"[*?[]", pattern, maxsplit=1)[0]
         folder = os.path.dirname(os.path.abspath(fixed + "x"))
@@ -149,6 +157,7 @@ def _files_of_glob(pattern: str) -> list[str]:
 def _glob(pattern: str) -> Iterator[str]:
     """What ``glob.glob`` finds recursively, but never in circles of links."""
     import glob
+    import re
 
     parts = re.split("/+", pattern)
     if "**" not in parts:
@@ -237,10 +246,10 @@ def _walk(
 
 def _listed_files(folder: str) -> list[str] | None:
     """The data files of a saved dataset; what `map` has cached may lie beside them."""
-    import json
-
     try:
         with open(os.path.join(folder, "state.json"), encoding="utf-8") as file:
+            import json
+
             return [str(entry["filename"]) for entry in json.load(file)["_data_files"]]
     except (OSError, ValueError, LookupError, TypeError):
         return None
@@ -278,13 +287,18 @@ def _refuse_splits(folder: str, files: list[str]) -> None:
         )
 
 
+def _words(text: str) -> list[str]:
+    """The words of a name: runs of the letters A to Z, in either case."""
+    return "".join(c if c.isascii() and c.isalpha() else " " for c in text).split()
+
+
 def _split_of(name: str) -> tuple[str, str] | None:
     """The split that a file's relative path names, and a glob for its files."""
     parts = name.split(os.sep)
     for depth, part in enumerate(parts):
         is_file = depth == len(parts) - 1
         stem = part.removesuffix(_suffix(part)) if is_file else part
-        for word in re.split(r"[^A-Za-z]+", stem):
+        for word in _words(stem):
             split = _SPLITS.get(word.lower())
             if split is None:
                 continue

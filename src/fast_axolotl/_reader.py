@@ -6,15 +6,15 @@ from __future__ import annotations
 import atexit
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fast_axolotl import _core, _options
 from fast_axolotl._stats import Stats
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self, TypeAlias
 
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from fast_axolotl._tensors import PackOptions, Pad
 
 # A batch: column name to the list of its values, all of the same length.
-Batch: TypeAlias = dict[str, list[Any]]
+Batch: TypeAlias = "dict[str, list[Any]]"
 
 _open_readers: weakref.WeakSet[StreamingReader] = weakref.WeakSet()
 
