@@ -60,8 +60,12 @@ class Options:
         """Return the same arguments but for what becomes of the rows."""
         return Options(**{**vars(self), "handover": handover})
 
-    def open(self) -> _core.Dataset:
-        """Look at the files; see ``streaming_dataset_reader`` for the errors."""
+    def open(self, *, keep_begun: bool = False) -> _core.Dataset:
+        """Look at the files; see ``streaming_dataset_reader`` for the errors.
+
+        Args:
+            keep_begun: One pass over all rows follows, and goes on from the sample.
+        """
         return _core.open_dataset(
             [os.fsencode(file) for file in self.files],
             self.format,
@@ -69,6 +73,7 @@ class Options:
             [(encode(name), kind) for name, kind in self.schema],
             None if self.csv is None else self.csv.delimiter,
             True if self.csv is None else self.csv.header,
+            keep_begun,
         )
 
     def threads(self, workers: int) -> int:

@@ -258,7 +258,7 @@ def streaming_dataset_reader(
         pack=pack,
         transform=transform,
     )
-    dataset = options.open()
+    dataset = options.open(keep_begun=True)
     source: BatchSource = (
         options.plain_reader(dataset)
         if pack is None

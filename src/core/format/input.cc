@@ -4,12 +4,16 @@
 #include <algorithm>
 #include <utility>
 
+#include "arrow/buffer.h"
+#include "arrow/io/memory.h"
 #include "core/codec/slice_stream.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
 namespace {
 
+// Files that are opened and read once, at the first look at them.
+constexpr int64_t kSmallFile = int64_t{64} << 10;
 // Enough for every magic number, and for the first words of a JSON file.
 constexpr int64_t kHeadBytes = 512;
 
@@ -109,7 +113,11 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   const NamedFormat named = FormatOfName(file.path);
   Input input;
   input.file = file;
-  ARROW_ASSIGN_OR_RAISE(auto raw, input.OpenStream(nullptr));
+  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, nullptr));
+  if (file.size <= kSmallFile) {
+    ARROW_ASSIGN_OR_RAISE(input.content, raw->ReadAt(0, file.size));
+    raw = std::make_shared<arrow::io::BufferReader>(input.content);
+  }
   ARROW_ASSIGN_OR_RAISE(std::string head, ReadHead(*raw));
   input.codec = CodecOfBytes(head);
   if (input.codec) {
@@ -156,16 +164,23 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   return input;
 }
 
+Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::Open(
+    std::shared_ptr<ByteCounter> counter) const {
+  if (!content) return OpenFile(file, std::move(counter));
+  if (counter) counter->fetch_add(file.size, std::memory_order_relaxed);
+  return std::make_shared<arrow::io::BufferReader>(content);
+}
+
 Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenStream(
     std::shared_ptr<ByteCounter> counter) const {
-  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
+  ARROW_ASSIGN_OR_RAISE(auto raw, Open(std::move(counter)));
   if (!codec) return raw;
   return codec->open(std::move(raw), file.path);
 }
 
 Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRecording(
     std::shared_ptr<ByteCounter> counter, std::vector<RestartPoint>* points) const {
-  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
+  ARROW_ASSIGN_OR_RAISE(auto raw, Open(std::move(counter)));
   if (!codec) return raw;
   return codec->open_recording(std::move(raw), file.path, points);
 }
@@ -173,7 +188,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRecording(
 Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
     std::shared_ptr<ByteCounter> counter, const std::vector<RestartPoint>& points,
     int64_t begin, int64_t end) const {
-  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, std::move(counter)));
+  ARROW_ASSIGN_OR_RAISE(auto raw, Open(std::move(counter)));
   if (!codec) return arrow::io::RandomAccessFile::GetStream(raw, begin, end - begin);
   const auto after = std::upper_bound(
       points.begin(), points.end(), begin,
@@ -186,7 +201,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::OpenRandomAccess(
     std::shared_ptr<ByteCounter> counter) const {
-  if (!codec) return OpenFile(file, std::move(counter));
+  if (!codec) return Open(std::move(counter));
   std::lock_guard lock(spooled_->mutex);
   if (!spooled_->file) {
     ARROW_ASSIGN_OR_RAISE(auto stream, OpenStream(counter));

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "arrow/buffer.h"
 #include "arrow/io/interfaces.h"
 #include "core/codec/codec.h"
 #include "core/common/error.h"
@@ -19,6 +20,8 @@ struct Input {
   File file;
   const Codec* codec = nullptr;  // null: plain
   const Format* format = nullptr;
+  /// All of a small file, as it was read to detect what it is; null of others.
+  std::shared_ptr<arrow::Buffer> content;
 
   /// The file's bytes, decompressed, from the start.
   Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(
@@ -41,6 +44,9 @@ struct Input {
       std::shared_ptr<ByteCounter> counter) const;
 
  private:
+  Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
+      std::shared_ptr<ByteCounter> counter) const;
+
   struct Spooled {
     std::mutex mutex;
     std::shared_ptr<arrow::io::RandomAccessFile> file;

@@ -41,8 +41,12 @@ Result<Input> Dataset::input(size_t file) const {
   }
   ARROW_ASSIGN_OR_RAISE(Input input, DetectInput(files_[file], format_));
   std::lock_guard lock(mutex_);
-  if (!inputs_[file]) inputs_[file] = std::move(input);
-  return *inputs_[file];
+  if (!inputs_[file]) {
+    // The content is for the one that opens the file now, not to be kept.
+    inputs_[file] = input;
+    inputs_[file]->content = nullptr;
+  }
+  return input;
 }
 
 BegunPass Dataset::TakeBegun(size_t file, const ReadOptions& options) const {

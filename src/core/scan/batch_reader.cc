@@ -24,12 +24,12 @@ Result<bool> BatchReader::Fill(std::chrono::milliseconds timeout) {
       rest_ = std::move(**piece);
     }
     const int64_t taken = std::min(batch_size_ - next_.rows, rest_.rows->num_rows());
-    next_.pieces.push_back(
-        {rest_.rows->Slice(0, taken), rest_.file, rest_.first_row, {}, {}});
     next_.rows += taken;
     if (taken == rest_.rows->num_rows()) {
-      rest_ = {};
+      next_.pieces.push_back(std::exchange(rest_, {}));
     } else {
+      next_.pieces.push_back(
+          {rest_.rows->Slice(0, taken), rest_.file, rest_.first_row, {}, {}});
       rest_.rows = rest_.rows->Slice(taken);
       rest_.first_row += taken;
     }

@@ -10,6 +10,11 @@ namespace {
 
 // Streams that may be open or waiting for their turn; small files need many of them.
 constexpr size_t kMaxStreams = 256;
+// Files that are read in one go: handing their parts from thread to thread would take
+// longer.
+constexpr int64_t kSmallFile = int64_t{64} << 10;
+// How much of such a file, in decoded bytes, is read so.
+constexpr int64_t kLargeStream = int64_t{1} << 20;
 // Files whose footers are kept at hand while units jump between them.
 constexpr size_t kMaxOpened = 64;
 
@@ -268,7 +273,11 @@ void Scan::Decode(Lock& lock, std::shared_ptr<Slot> slot) {
   lock.lock();
   slot->result = std::move(result);
   slot->done = true;
-  ready_.notify_all();
+  // The caller waits for the front alone.
+  if (!streams_.empty() && !streams_.front()->slots.empty() &&
+      streams_.front()->slots.front() == slot) {
+    ready_.notify_all();
+  }
 }
 
 void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
@@ -305,16 +314,55 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
     waiting_.push_back(std::move(slot));
   }
   work_.notify_all();
-  ready_.notify_all();
+  if (stream == streams_.front()) ready_.notify_all();
+}
+
+// Reads a file's only fragment, as far as it does not grow large behind a codec, into a
+// stream that nobody else knows.
+void Scan::ReadSmall(std::shared_ptr<const OpenedFile> source, Stream* stream) {
+  stream->source = std::move(source);
+  stream->fragment = stream->source->fragments[0];
+  stream->failure = Guarded([&]() -> Status {
+    ARROW_ASSIGN_OR_RAISE(stream->reader, stream->source->open(stream->fragment));
+    while (stream->bytes < kLargeStream) {
+      ARROW_ASSIGN_OR_RAISE(std::optional<DecodeTask> task, stream->reader());
+      if (!task) {
+        stream->exhausted = true;
+        break;
+      }
+      auto slot = std::make_shared<Slot>();
+      slot->result = task->decode();
+      slot->bytes = task->bytes;
+      slot->done = true;
+      stream->bytes += slot->bytes;
+      stream->slots.push_back(std::move(slot));
+    }
+    return Status::OK();
+  });
+  if (!stream->failure.ok()) stream->exhausted = true;
+  if (!stream->exhausted) return;
+  stream->reader = nullptr;  // closes the file
+  stream->source = nullptr;
 }
 
 void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
   auto source = Guarded([&] { return Open(placeholder->file); });
+  std::shared_ptr<Stream> small;
+  if (source.ok() && (*source)->fragments.size() == 1 &&
+      dataset_->files()[placeholder->file].size <= kSmallFile) {
+    small = std::make_shared<Stream>();
+    small->file = placeholder->file;
+    ReadSmall(*source, small.get());
+  }
   lock.lock();
+  const bool front = placeholder == streams_.front();
   placeholder->busy = false;
   placeholder->exhausted = true;
-  if (source.ok()) {
+  if (small) {
+    bytes_ += small->bytes;
+    *placeholder = std::move(*small);
+  } else if (source.ok()) {
     const auto at = std::find(streams_.begin(), streams_.end(), placeholder);
     std::vector<std::shared_ptr<Stream>> opened;
     for (const Fragment& fragment : (*source)->fragments) {
@@ -332,7 +380,7 @@ void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
     placeholder->failure = source.status();
   }
   work_.notify_all();
-  ready_.notify_all();
+  if (front) ready_.notify_all();
 }
 
 }  // namespace fast_axolotl

@@ -70,6 +70,7 @@ class Scan {
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
   void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
+  static void ReadSmall(std::shared_ptr<const OpenedFile> source, Stream* stream);
   std::shared_ptr<Stream> FindStream();
   std::shared_ptr<Stream> StartStream();
   bool AllStarted() const;
