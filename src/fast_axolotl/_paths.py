@@ -33,6 +33,11 @@ _SPLITS: Final = {
 }
 
 
+_SUFFIXES: Final = frozenset(
+    s for _, suffixes in (*_core.formats(), *_core.codecs()) for s in suffixes
+)
+
+
 class _HubIdError(FileNotFoundError, ValueError):
     """A path that is not there and looks like a dataset's id on a hub."""
 
@@ -151,7 +156,12 @@ def _files_of_glob(pattern: str) -> list[str]:
             pattern,
         )
     # Where "a//b" or "./b" are written, what is sorted is the rest of all names alike.
-    return sorted(files, key=os.fsencode)
+    return _by_bytes(files)
+
+
+def _by_bytes(names: list[str]) -> list[str]:
+    ascii_only = all(map(str.isascii, names))
+    return sorted(names) if ascii_only else sorted(names, key=os.fsencode)
 
 
 def _glob(pattern: str) -> Iterator[str]:
@@ -190,8 +200,13 @@ def _folders(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
 
 def _files_of_folder(folder: str) -> list[str]:
     by_format: dict[str, list[str]] = {}
+    formats: dict[str, str | None] = {}
     for relative in _walk(folder, "", ()):
-        format_name = _core.detect_name(os.fsencode(relative))[0]
+        # All suffixes begin with a dot, and there may be very many files.
+        _, _, end = relative.rpartition("/")[2].partition(".")
+        if end not in formats:
+            formats[end] = _core.detect_name(os.fsencode(f".{end}"))[0] if end else None
+        format_name = formats[end]
         if format_name is not None:
             by_format.setdefault(format_name, []).append(relative)
     if len(by_format) > 1:
@@ -215,7 +230,8 @@ def _files_of_folder(folder: str) -> list[str]:
         )
     (files,) = by_format.values()
     _refuse_splits(folder, files)
-    return [os.path.join(folder, name) for name in sorted(files, key=os.fsencode)]
+    prefix = os.path.join(folder, "")
+    return [prefix + name for name in _by_bytes(files)]
 
 
 def _walk(
@@ -236,7 +252,7 @@ def _walk(
         for entry in entries:
             if entry.name.startswith((".", "_")) or entry.name in _HF_METADATA:
                 continue
-            name = os.path.join(relative, entry.name) if relative else entry.name
+            name = f"{relative}/{entry.name}" if relative else entry.name
             if entry.is_dir():
                 yield from _walk(folder, name, (*above, identity))
             elif entry.is_file() or entry.is_symlink():
@@ -258,11 +274,10 @@ def _listed_files(folder: str) -> list[str] | None:
 def _suffix(name: str) -> str:
     """Everything from the format's suffix on: ".jsonl.gz"."""
     base = os.path.basename(name)
-    known = [s for _, suffixes in (*_core.formats(), *_core.codecs()) for s in suffixes]
     rest = base
     while True:
         stem, extension = os.path.splitext(rest)
-        if extension.lower() not in known:
+        if extension.lower() not in _SUFFIXES:
             return base[len(rest) :]
         rest = stem
 
@@ -274,7 +289,10 @@ def _glob_of(folder: str, name: str) -> str:
 def _refuse_splits(folder: str, files: list[str]) -> None:
     """Refuse a folder with training data beside validation or test data."""
     globs: dict[str, str] = {}
-    for name in files:
+    # Most names have no such word in them, and there may be very many.
+    text = "\n".join(files).lower()
+    words = [word for word in _SPLITS if word in text]
+    for name in files if words else ():
         split = _split_of(name)
         if split is not None:
             globs.setdefault(split[0], os.path.join(folder, split[1]))
