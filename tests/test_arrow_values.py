@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import datetime as dt
 import itertools
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,40 @@ def test_a_string_that_is_not_utf8_is_an_error(tmp_path):
     pq.write_table(pa.table({"x": column}), path)
     with pytest.raises(OSError, match=r"UTF-8.*caf\\xe9"):
         read(path)
+
+
+@pytest.mark.parametrize("type_", [pa.utf8(), pa.large_utf8()], ids=str)
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_string_that_ends_inside_a_character_is_an_error(nested, type_, tmp_path):
+    """Its bytes and those of the next string are valid UTF-8 only together."""
+    width = "i" if type_ == pa.utf8() else "q"
+    offsets = pa.py_buffer(struct.pack(f"4{width}", 0, 3, 5, 6))
+    column = pa.Array.from_buffers(
+        type_, 3, [None, offsets, pa.py_buffer("abéc".encode() + b"d")]
+    )
+    if nested:
+        column = pa.StructArray.from_arrays([column], ["s"])
+    path = tmp_path / "a.arrow"
+    with pa.ipc.new_file(path, pa.schema([("a", column.type)])) as writer:
+        writer.write_batch(pa.record_batch([column], names=["a"]))
+    with pytest.raises(OSError, match=r"UTF-?8"):
+        list(fast_axolotl.streaming_dataset_reader(path))
+
+
+@pytest.mark.parametrize("type_", [pa.utf8(), pa.large_utf8()], ids=str)
+def test_what_stands_under_a_null_string_does_not_matter(type_, tmp_path):
+    width = "i" if type_ == pa.utf8() else "q"
+    offsets = pa.py_buffer(struct.pack(f"4{width}", 0, 2, 4, 5))
+    column = pa.Array.from_buffers(
+        type_, 3, [pa.py_buffer(b"\x05"), offsets, pa.py_buffer(b"ab\xff\xfec")]
+    )
+    path = tmp_path / "a.arrow"
+    with pa.ipc.new_file(path, pa.schema([("a", type_)])) as writer:
+        writer.write_batch(pa.record_batch([column], names=["a"]))
+    for output in ("python", "arrow"):
+        (batch,) = fast_axolotl.streaming_dataset_reader(path, output=output)
+        found = batch["a"] if output == "python" else batch.column("a").to_pylist()
+        assert found == ["ab", None, "c"]
 
 
 # --- the intervals that pyarrow has no class for ----------------------------------------

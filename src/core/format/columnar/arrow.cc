@@ -15,6 +15,7 @@
 #include "arrow/ipc/options.h"
 #include "arrow/ipc/reader.h"
 #include "core/format/columnar/columnar.h"
+#include "core/format/columnar/validate.h"
 #include "core/format/format.h"
 #include "core/format/input.h"
 #include "core/format/schema.h"
@@ -118,7 +119,7 @@ struct Reading {
     return DecodeTask{
         [this_path = path, this_options = options, this_projection = projection,
          batch = *batch, index, first_row]() -> Decoded {
-          const Status valid = Guarded([&] { return batch->ValidateFull(); });
+          const Status valid = Guarded([&] { return ValidateBatch(*batch); });
           if (!valid.ok()) return {nullptr, At(this_path, index, first_row, valid)};
           return Finish(*batch, this_projection, this_options, this_path, first_row);
         },
