@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/format/columnar/columnar.h"
+#include "core/format/columnar/list_reader.h"
 #include "core/format/format.h"
 #include "core/format/input.h"
 #include "core/format/schema.h"
@@ -209,10 +210,17 @@ struct RowGroup {
   }
 };
 
+// Of the columns at `positions`, with their sizes.
+struct Columns {
+  std::vector<size_t> positions;
+  std::vector<int64_t> bytes;
+};
+
 // Distributes columns over groups that take about as long to decode.
-std::vector<std::vector<size_t>> Balance(const std::vector<int64_t>& bytes) {
+std::vector<std::vector<size_t>> Balance(const Columns& columns) {
   constexpr size_t kMostGroups = 4;
   constexpr int64_t kWorthIt = int64_t{1} << 20;
+  const auto& bytes = columns.bytes;
   int64_t total = 0;
   for (const int64_t size : bytes) total += size;
   const size_t count = total < kWorthIt ? 1 : std::min(kMostGroups, bytes.size());
@@ -224,7 +232,7 @@ std::vector<std::vector<size_t>> Balance(const std::vector<int64_t>& bytes) {
   std::vector<int64_t> sizes(count);
   for (const size_t column : order) {
     const auto least = std::min_element(sizes.begin(), sizes.end()) - sizes.begin();
-    groups[least].push_back(column);
+    groups[least].push_back(columns.positions[column]);
     sizes[least] += bytes[column];
   }
   for (auto& group : groups) std::sort(group.begin(), group.end());
@@ -234,19 +242,30 @@ std::vector<std::vector<size_t>> Balance(const std::vector<int64_t>& bytes) {
 // Opens the groups of columns of a row group.
 Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
   const auto& columns = group->reader->manifest().schema_fields;
+  const auto row_group = group->reader->parquet_reader()->RowGroup(group->index);
   std::vector<std::vector<int>> leaves;
-  std::vector<int64_t> bytes;
-  for (const int column : group->projection.indices) {
-    AppendLeaves(columns[column], &leaves.emplace_back());
-    int64_t size = 0;
-    for (const int leaf : leaves.back()) {
-      size += metadata.ColumnChunk(leaf)->total_uncompressed_size();
+  Columns others;
+  for (size_t i = 0; i < group->projection.indices.size(); ++i) {
+    const SchemaField& column = columns[group->projection.indices[i]];
+    AppendLeaves(column, &leaves.emplace_back());
+    if (IsPlainListColumn(column)) {
+      ARROW_ASSIGN_OR_RAISE(auto lists,
+                            MakeListReader(*row_group, column, group->batch_rows));
+      if (lists) {
+        group->groups.emplace_back(std::move(lists), std::vector<size_t>{i}, group->rows,
+                                   group->batch_rows);
+        continue;
+      }
     }
-    bytes.push_back(size);
+    others.positions.push_back(i);
+    others.bytes.push_back(0);
+    for (const int leaf : leaves.back()) {
+      others.bytes.back() += metadata.ColumnChunk(leaf)->total_uncompressed_size();
+    }
   }
   // Without any column there is nothing to decode, but there are rows.
-  if (leaves.empty()) return Status::OK();
-  for (auto& positions : Balance(bytes)) {
+  if (others.positions.empty()) return Status::OK();
+  for (auto& positions : Balance(others)) {
     std::vector<int> read;
     for (const size_t position : positions) {
       read.insert(read.end(), leaves[position].begin(), leaves[position].end());
