@@ -23,7 +23,7 @@ Columns: TypeAlias = "list[str] | tuple[str, ...]"
 Schema: TypeAlias = "Mapping[str, Any] | Any"
 
 # Decoded rows that may lie ready, for all files of a reader together.
-_READ_AHEAD_BYTES: Final = 64 << 20
+_READ_AHEAD_BYTES: Final = 32 << 20
 _MAX_THREADS: Final = 8
 
 

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "arrow/util/byte_size.h"
+
 namespace fast_axolotl {
 namespace {
 
@@ -23,7 +25,8 @@ constexpr size_t kMaxOpened = 64;
 struct Scan::Slot {
   DecodeTask task;
   Decoded result;
-  int64_t bytes = 0;
+  int64_t bytes = 0;  // what it may take when it is decoded; then, what it takes
+  std::weak_ptr<Stream> stream;
   bool done = false;
   bool dropped = false;  // nobody waits for it any more
 };
@@ -208,12 +211,14 @@ int64_t Scan::BytesBehindFront() const {
 std::shared_ptr<Scan::Stream> Scan::FindStream() {
   const int64_t half = scan_.read_ahead_bytes / 2;
   const bool room = BytesBehindFront() < half;
+  const bool alone = streams_.size() == 1 && AllStarted();
+  const int64_t for_front = alone ? scan_.read_ahead_bytes : half;
   for (const auto& stream : streams_) {
     if (stream->busy || stream->exhausted) continue;
     const bool front = stream == streams_.front();
     if (!front && !room) break;
     // The front must get on even if a single task is larger than the whole queue.
-    if (!front || stream->bytes < half || stream->slots.empty()) return stream;
+    if (!front || stream->bytes < for_front || stream->slots.empty()) return stream;
   }
   if (AllStarted() || streams_.size() >= kMaxStreams) return nullptr;
   if (!streams_.empty() && !room) return nullptr;
@@ -270,9 +275,16 @@ void Scan::Decode(Lock& lock, std::shared_ptr<Slot> slot) {
   });
   if (!ran.ok()) result = {nullptr, ran};
   task = {};  // frees the undecoded bytes outside the lock
+  const int64_t bytes = result.rows ? arrow::util::TotalBufferSize(*result.rows) : 0;
   lock.lock();
   slot->result = std::move(result);
   slot->done = true;
+  const auto stream = slot->stream.lock();
+  if (stream && !slot->dropped) {
+    stream->bytes += bytes - slot->bytes;
+    bytes_ += bytes - slot->bytes;
+    slot->bytes = bytes;
+  }
   // The caller waits for the front alone.
   if (!streams_.empty() && !streams_.front()->slots.empty() &&
       streams_.front()->slots.front() == slot) {
@@ -307,6 +319,7 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   } else {
     auto slot = std::make_shared<Slot>();
     slot->bytes = task->bytes;
+    slot->stream = stream;
     slot->task = std::move(*task);
     stream->bytes += slot->bytes;
     bytes_ += slot->bytes;

@@ -24,7 +24,7 @@ struct ScanOptions {
   /// 0: the thread that calls Next does the work.
   int num_threads = 1;
   /// About how much may be decoded and not yet delivered.
-  int64_t read_ahead_bytes = int64_t{64} << 20;
+  int64_t read_ahead_bytes = int64_t{32} << 20;
   /// Where the time that threads spend on reading and decoding is added up, in ns.
   std::shared_ptr<std::atomic<int64_t>> decode_time = nullptr;
 };
@@ -41,7 +41,8 @@ struct ScanUnit {
 ///
 /// Fragments are read front to back, several at a time; each yields tasks that any thread
 /// may decode. The queue is bounded by bytes: half for the fragment that is delivered
-/// from, half for all behind it, so that neither can starve the other.
+/// from, half for all behind it, so that neither can starve the other; all of it for the
+/// last fragment.
 class Scan {
  public:
   /// All files of the dataset, front to back.
