@@ -81,7 +81,18 @@ def test_bytes_read_are_those_of_the_disk(case, tmp_path):
     path = case.write(tmp_path, PLAIN)
     with fast_axolotl.streaming_dataset_reader(path) as reader:
         list(reader)
-        assert reader.bytes_read > 0
+        assert 0 < reader.bytes_read <= reader.bytes_total
+
+
+def test_bytes_of_many_small_files_are_counted_once(case, tmp_path):
+    data = case.write(tmp_path, PLAIN).read_bytes()
+    paths = [tmp_path / f"{i}{case.suffix}" for i in range(40)]
+    for path in paths:
+        path.write_bytes(data)
+    with fast_axolotl.streaming_dataset_reader(paths) as reader:
+        list(reader)
+        # Of a file with a footer only parts need be read.
+        assert reader.bytes_total / 2 < reader.bytes_read <= reader.bytes_total
 
 
 def test_the_schema_names_the_types(case, tmp_path):

@@ -112,3 +112,22 @@ def test_lists_inside_of_something_are_read_as_before(nested: str, tmp_path: Any
     pq.write_table(pa.table({"a": pa.array(rows, kind)}), path)
     (batch,) = streaming_dataset_reader(path)
     assert batch["a"] == pq.read_table(path)["a"].to_pylist()
+
+
+def test_a_page_with_fewer_values_than_levels_is_an_error(tmp_path: Any) -> None:
+    path = tmp_path / "a.parquet"
+    rows = [[i, i + 1] for i in range(2000)]
+    pq.write_table(
+        pa.table({"a": rows}),
+        path,
+        compression="none",
+        use_dictionary=False,
+        column_encoding="DELTA_BINARY_PACKED",
+    )
+    # The header of the values: blocks of 256, of 4 parts each, 4,000 in all.
+    data = path.read_bytes()
+    header = b"\x80\x02\x04\xa0\x1f"
+    assert data.count(header) == 1
+    path.write_bytes(data.replace(header, b"\x80\x02\x04\xe0\x12"))
+    with pytest.raises(OSError, match=r"a\.parquet.*fewer values than their levels"):
+        list(streaming_dataset_reader(path))

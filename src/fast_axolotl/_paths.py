@@ -289,10 +289,10 @@ def _glob_of(folder: str, name: str) -> str:
 def _refuse_splits(folder: str, files: list[str]) -> None:
     """Refuse a folder with training data beside validation or test data."""
     globs: dict[str, str] = {}
-    # Most names have no such word in them, and there may be very many.
     text = "\n".join(files).lower()
-    words = [word for word in _SPLITS if word in text]
-    for name in files if words else ():
+    if not any(word in text for word in _SPLITS):
+        return  # at once, for there may be very many files
+    for name in files:
         split = _split_of(name)
         if split is not None:
             globs.setdefault(split[0], os.path.join(folder, split[1]))

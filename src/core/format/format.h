@@ -28,7 +28,8 @@ struct Decoded {
 };
 
 /// One piece of decoding: it touches no state but its own, so any thread may run it, at
-/// any time, once. `bytes` is about what it keeps in memory until then.
+/// any time, once. `bytes` is about what it keeps in memory, undecoded or
+/// decoded.
 struct DecodeTask {
   std::function<Decoded()> decode;
   int64_t bytes = 0;

@@ -12,8 +12,6 @@
 namespace fast_axolotl {
 namespace {
 
-// Files that are opened and read once, at the first look at them.
-constexpr int64_t kSmallFile = int64_t{64} << 10;
 // Enough for every magic number, and for the first words of a JSON file.
 constexpr int64_t kHeadBytes = 512;
 
@@ -114,7 +112,7 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   Input input;
   input.file = file;
   ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, nullptr));
-  if (file.size <= kSmallFile) {
+  if (file.size <= Input::kSmallFile) {
     ARROW_ASSIGN_OR_RAISE(input.content, raw->ReadAt(0, file.size));
     raw = std::make_shared<arrow::io::BufferReader>(input.content);
   }
@@ -167,7 +165,9 @@ Result<Input> DetectInput(const File& file, const Format* format) {
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::Open(
     std::shared_ptr<ByteCounter> counter) const {
   if (!content) return OpenFile(file, std::move(counter));
-  if (counter) counter->fetch_add(file.size, std::memory_order_relaxed);
+  if (counter && !shared_->counted.exchange(true)) {
+    counter->fetch_add(file.size, std::memory_order_relaxed);
+  }
   return std::make_shared<arrow::io::BufferReader>(content);
 }
 
@@ -202,18 +202,18 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::OpenRandomAccess(
     std::shared_ptr<ByteCounter> counter) const {
   if (!codec) return Open(std::move(counter));
-  std::lock_guard lock(spooled_->mutex);
-  if (!spooled_->file) {
+  std::lock_guard lock(shared_->mutex);
+  if (!shared_->file) {
     ARROW_ASSIGN_OR_RAISE(auto stream, OpenStream(counter));
-    ARROW_ASSIGN_OR_RAISE(spooled_->file, Spool(*stream, file.path));
-    spooled_->counted_by = counter;
+    ARROW_ASSIGN_OR_RAISE(shared_->file, Spool(*stream, file.path));
+    shared_->counted_by = counter;
   }
   // To each reader, once, the file was read that it would have had to read.
-  if (counter && spooled_->counted_by.lock() != counter) {
+  if (counter && shared_->counted_by.lock() != counter) {
     counter->fetch_add(file.size, std::memory_order_relaxed);
-    spooled_->counted_by = counter;
+    shared_->counted_by = counter;
   }
-  return spooled_->file;
+  return shared_->file;
 }
 
 }  // namespace fast_axolotl

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -20,7 +21,10 @@ struct Input {
   File file;
   const Codec* codec = nullptr;  // null: plain
   const Format* format = nullptr;
-  /// All of a small file, as it was read to detect what it is; null of others.
+  /// Files of up to so many bytes are read whole at the first look, for the one that
+  /// opens the file next.
+  static constexpr int64_t kSmallFile = int64_t{64} << 10;
+  /// All of such a file; null of others, and where it was opened before.
   std::shared_ptr<arrow::Buffer> content;
 
   /// The file's bytes, decompressed, from the start.
@@ -47,12 +51,14 @@ struct Input {
   Result<std::shared_ptr<arrow::io::RandomAccessFile>> Open(
       std::shared_ptr<ByteCounter> counter) const;
 
-  struct Spooled {
-    std::mutex mutex;
+  // Of an input and all its copies.
+  struct Shared {
+    std::atomic<bool> counted = false;  // the content, as bytes read
+    std::mutex mutex;                   // guards what follows
     std::shared_ptr<arrow::io::RandomAccessFile> file;
     std::weak_ptr<ByteCounter> counted_by;
   };
-  std::shared_ptr<Spooled> spooled_ = std::make_shared<Spooled>();
+  std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
 };
 
 /// Finds out how to read a file: the first bytes decide, then the name, unless `format`

@@ -91,7 +91,7 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
 }
 
 Result<Sample> SampleLines(const Input& input, const ReadOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile, /*can_go_on=*/true));
+  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile));
   // An empty file has the column as well.
   if (sample.schema->num_fields() == 0 && options.Wants(kColumn)) {
     sample.schema = arrow::schema({arrow::field(kColumn, arrow::utf8())});

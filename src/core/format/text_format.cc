@@ -18,7 +18,7 @@ constexpr int64_t kFragmentBytes = int64_t{1} << 20;
 
 // The tasks of the blocks that `reader` comes to.
 FragmentReader TasksOf(std::shared_ptr<BlockReader> reader,
-                       std::function<Result<std::function<Decoded()>>(Block)> make_task) {
+                       decltype(TextPass::task) make_task) {
   return [reader = std::move(reader),
           make_task = std::move(make_task)]() -> Result<std::optional<DecodeTask>> {
     ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader->Next());
@@ -133,7 +133,7 @@ std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
 }  // namespace
 
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
-                          TextFormat format, bool can_go_on) {
+                          TextFormat format) {
   const auto begun = std::make_shared<Begun>();
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(begun->counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
@@ -143,38 +143,33 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
                                     BlockStart{.count_lines = pass.count_lines});
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
-  bool whole = false;
-  while (!whole) {
-    auto block = begun->reader->Next();
-    if (!block.ok()) break;
-    if (!*block) {
-      sample.complete = whole = true;
-      break;
-    }
-    const int64_t end = (*block)->offset + (*block)->size;
-    const int64_t bytes = (*block)->buffer->size();
+  int64_t end = 0;
+  // Adds a block; an error at a fault, false at the end of the file.
+  const auto add_block = [&]() -> Result<bool> {
+    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, begun->reader->Next());
+    if (!block) return false;
+    end = block->offset + block->size;
     sample.bytes = input.codec ? CompressedPosition(*stream) : end;
-    auto task = pass.task(std::move(**block));
-    if (!task.ok()) break;
-    Decoded decoded = (*task)();
+    const int64_t bytes = block->buffer->size();
+    ARROW_ASSIGN_OR_RAISE(auto task, pass.task(std::move(*block)));
+    Decoded decoded = task();
     if (decoded.rows) {
       sample.rows += decoded.rows->num_rows();
       sample.schema = WidenSchema(*sample.schema, *decoded.rows->schema(),
                                   input.format == &kCsv ? Mixed::kString : Mixed::kJson);
     }
-    if (!decoded.end.ok()) break;
-    whole = end >= kSampleBytes;
-    if (can_go_on) {
-      begun->decoded.push_back(
-          {[decoded = std::move(decoded)] { return decoded; }, bytes});
-    }
-  }
+    ARROW_RETURN_NOT_OK(decoded.end);
+    begun->decoded.push_back({[decoded = std::move(decoded)] { return decoded; }, bytes});
+    return true;
+  };
+  Result<bool> more = true;
+  while (more.ok() && *more && end < kSampleBytes) more = add_block();
+  if (!more.ok()) return sample;
+  sample.complete = !*more;
   if (sample.complete) sample.bytes = input.file.size;
-  if (whole && can_go_on) {
-    sample.begun = [input, format, begun](const ReadOptions& later) {
-      return GoOn(input, later, format, begun);
-    };
-  }
+  sample.begun = [input, format, begun](const ReadOptions& later) {
+    return GoOn(input, later, format, begun);
+  };
   return sample;
 }
 

@@ -35,10 +35,9 @@ using TextFormat = Result<TextFile> (*)(const Input&, const ReadOptions&,
                                         const FileIndex*);
 
 /// Format::sample for such a format: the columns of the file's first 4 MiB. A fault in
-/// there ends the sample; it is reported when the rows are read. `can_go_on`: blocks are
-/// decoded without knowing those before them, so that the pass need not begin anew.
+/// there ends the sample; it is reported when the rows are read.
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
-                          TextFormat format, bool can_go_on);
+                          TextFormat format);
 
 /// Format::open for such a format. Without an index, the whole file is one fragment.
 Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,

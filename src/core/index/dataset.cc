@@ -50,9 +50,11 @@ Result<Input> Dataset::input(size_t file) const {
 }
 
 BegunPass Dataset::TakeBegun(size_t file, const ReadOptions& options) const {
-  if (file != 0 || options.columns || options.stable) return nullptr;
+  if (file != 0) return nullptr;
   std::lock_guard lock(mutex_);
-  return std::exchange(begun_, nullptr);
+  BegunPass begun = std::exchange(begun_, nullptr);
+  // What was decoded has all columns, as they came.
+  return options.columns || options.stable ? nullptr : begun;
 }
 
 Status Dataset::TakeSample() {

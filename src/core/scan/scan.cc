@@ -12,13 +12,15 @@ namespace {
 
 // Streams that may be open or waiting for their turn; small files need many of them.
 constexpr size_t kMaxStreams = 256;
-// Files that are read in one go: handing their parts from thread to thread would take
-// longer.
-constexpr int64_t kSmallFile = int64_t{64} << 10;
-// How much of such a file, in decoded bytes, is read so.
+// How much of a small file is read in one go, in decoded bytes: handing its parts from
+// thread to thread would take longer.
 constexpr int64_t kLargeStream = int64_t{1} << 20;
 // Files whose footers are kept at hand while units jump between them.
 constexpr size_t kMaxOpened = 64;
+
+int64_t BytesOf(const Decoded& decoded) {
+  return decoded.rows ? arrow::util::TotalBufferSize(*decoded.rows) : 0;
+}
 
 }  // namespace
 
@@ -269,13 +271,14 @@ void Scan::Decode(Lock& lock, std::shared_ptr<Slot> slot) {
   lock.unlock();
   DecodeTask task = std::move(slot->task);
   Decoded result;
+  int64_t bytes = 0;
   const Status ran = Guarded([&] {
     result = task.decode();
+    bytes = BytesOf(result);
     return Status::OK();
   });
   if (!ran.ok()) result = {nullptr, ran};
   task = {};  // frees the undecoded bytes outside the lock
-  const int64_t bytes = result.rows ? arrow::util::TotalBufferSize(*result.rows) : 0;
   lock.lock();
   slot->result = std::move(result);
   slot->done = true;
@@ -330,11 +333,9 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   if (stream == streams_.front()) ready_.notify_all();
 }
 
-// Reads a file's only fragment, as far as it does not grow large behind a codec, into a
-// stream that nobody else knows.
-void Scan::ReadSmall(std::shared_ptr<const OpenedFile> source, Stream* stream) {
-  stream->source = std::move(source);
-  stream->fragment = stream->source->fragments[0];
+// Reads a fragment of a small file, as far as it does not grow large behind a codec,
+// while nobody else knows the stream.
+void Scan::ReadSmall(Stream* stream) {
   stream->failure = Guarded([&]() -> Status {
     ARROW_ASSIGN_OR_RAISE(stream->reader, stream->source->open(stream->fragment));
     while (stream->bytes < kLargeStream) {
@@ -345,7 +346,7 @@ void Scan::ReadSmall(std::shared_ptr<const OpenedFile> source, Stream* stream) {
       }
       auto slot = std::make_shared<Slot>();
       slot->result = task->decode();
-      slot->bytes = task->bytes;
+      slot->bytes = BytesOf(slot->result);
       slot->done = true;
       stream->bytes += slot->bytes;
       stream->slots.push_back(std::move(slot));
@@ -358,39 +359,37 @@ void Scan::ReadSmall(std::shared_ptr<const OpenedFile> source, Stream* stream) {
   stream->source = nullptr;
 }
 
+// A stream for each fragment of a file; that of a small file already has its rows.
+Result<std::vector<std::shared_ptr<Scan::Stream>>> Scan::OpenStreams(size_t file) {
+  ARROW_ASSIGN_OR_RAISE(auto source, Open(file));
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (const Fragment& fragment : source->fragments) {
+    auto stream = std::make_shared<Stream>();
+    stream->file = file;
+    stream->fragment = fragment;
+    stream->source = source;
+    streams.push_back(std::move(stream));
+  }
+  if (streams.size() == 1 && dataset_->files()[file].size <= Input::kSmallFile) {
+    ReadSmall(streams[0].get());
+  }
+  return streams;
+}
+
 void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
-  auto source = Guarded([&] { return Open(placeholder->file); });
-  std::shared_ptr<Stream> small;
-  if (source.ok() && (*source)->fragments.size() == 1 &&
-      dataset_->files()[placeholder->file].size <= kSmallFile) {
-    small = std::make_shared<Stream>();
-    small->file = placeholder->file;
-    ReadSmall(*source, small.get());
-  }
+  auto opened = Guarded([&] { return OpenStreams(placeholder->file); });
   lock.lock();
   const bool front = placeholder == streams_.front();
   placeholder->busy = false;
+  // A file without fragments keeps its place, as an exhausted stream.
   placeholder->exhausted = true;
-  if (small) {
-    bytes_ += small->bytes;
-    *placeholder = std::move(*small);
-  } else if (source.ok()) {
+  if (!opened.ok()) {
+    placeholder->failure = opened.status();
+  } else if (!opened->empty()) {
+    for (const auto& stream : *opened) bytes_ += stream->bytes;
     const auto at = std::find(streams_.begin(), streams_.end(), placeholder);
-    std::vector<std::shared_ptr<Stream>> opened;
-    for (const Fragment& fragment : (*source)->fragments) {
-      auto stream = std::make_shared<Stream>();
-      stream->file = placeholder->file;
-      stream->fragment = fragment;
-      stream->source = *source;
-      opened.push_back(std::move(stream));
-    }
-    // A file without fragments still has its place, as an exhausted stream.
-    if (!opened.empty() && at != streams_.end()) {
-      streams_.insert(streams_.erase(at), opened.begin(), opened.end());
-    }
-  } else {
-    placeholder->failure = source.status();
+    streams_.insert(streams_.erase(at), opened->begin(), opened->end());
   }
   work_.notify_all();
   if (front) ready_.notify_all();

@@ -71,7 +71,8 @@ class Scan {
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
   void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
-  static void ReadSmall(std::shared_ptr<const OpenedFile> source, Stream* stream);
+  static void ReadSmall(Stream* stream);
+  Result<std::vector<std::shared_ptr<Stream>>> OpenStreams(size_t file);
   std::shared_ptr<Stream> FindStream();
   std::shared_ptr<Stream> StartStream();
   bool AllStarted() const;

@@ -67,7 +67,7 @@ class ListReader : public arrow::RecordBatchReader {
  public:
   ListReader(std::shared_ptr<parquet::ColumnReader> column, const SchemaField& field,
              int64_t batch_rows)
-      : column_(std::move(column)),
+      : column_(std::static_pointer_cast<Reader>(std::move(column))),
         schema_(arrow::schema({field.field})),
         list_level_(field.level_info.def_level),
         value_level_(field.children[0].level_info.def_level),
@@ -79,178 +79,182 @@ class ListReader : public arrow::RecordBatchReader {
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
-    Lists lists;
+    Rows rows;
     for (;;) {
-      if (next_ == levels_ && !Fill()) break;
-      if (repetition_[next_] == 0 && lists.rows == batch_rows_) break;
-      ARROW_RETURN_NOT_OK(TakeList(&lists));
+      if (next_ == level_count_) ARROW_RETURN_NOT_OK(Fill());
+      if (level_count_ == 0) break;
+      if (repetition_[next_] == 0 && rows.count == batch_rows_) break;
+      ARROW_RETURN_NOT_OK(TakeLevels(&rows));
     }
     *batch = nullptr;
-    if (lists.rows == 0) return Status::OK();
-    ARROW_ASSIGN_OR_RAISE(auto array, Finish(&lists));
-    *batch = arrow::RecordBatch::Make(schema_, lists.rows, {std::move(array)});
+    if (rows.count == 0) return Status::OK();
+    ARROW_ASSIGN_OR_RAISE(auto array, Finish(&rows));
+    *batch = arrow::RecordBatch::Make(schema_, rows.count, {std::move(array)});
     return Status::OK();
   }
 
  private:
+  using Reader = parquet::TypedColumnReader<Stored>;
+
   // The rows of a batch so far.
-  struct Lists {
-    int64_t rows = 0;
-    int64_t elements = 0;
+  struct Rows {
+    int64_t count = 0;
+    Validity valid;
     arrow::TypedBufferBuilder<int32_t> offsets{DecodePool()};
+    Validity values_valid;
     arrow::TypedBufferBuilder<Number> values{DecodePool()};
-    Validity lists;
-    Validity elements_valid;
   };
 
-  // Reads more levels and values; false at the end. Throws as Parquet's readers do.
-  bool Fill() {
-    auto& reader = static_cast<parquet::TypedColumnReader<Stored>&>(*column_);
-    next_ = levels_ = next_value_ = 0;
-    int64_t values = 0;
-    while (levels_ == 0 && reader.HasNext()) {
-      levels_ = reader.ReadBatch(kChunk, definition_.data(), repetition_.data(),
-                                 values_.data(), &values);
+  // Reads more levels and values, none at the end. Throws as Parquet's readers do.
+  Status Fill() {
+    if (next_value_ != value_count_) {
+      return Status::IOError("there are more values than their levels promise");
     }
-    only_values_ = values == levels_;
-    return levels_ > 0;
+    next_ = level_count_ = next_value_ = value_count_ = 0;
+    while (level_count_ == 0 && column_->HasNext()) {
+      level_count_ = column_->ReadBatch(kChunk, definition_.data(), repetition_.data(),
+                                        values_.data(), &value_count_);
+    }
+    return Status::OK();
   }
 
   // Takes the levels of one row, as far as they have been read.
-  Status TakeList(Lists* lists) {
+  Status TakeLevels(Rows* rows) {
     if (repetition_[next_] == 0) {
-      ARROW_RETURN_NOT_OK(lists->offsets.Append(static_cast<int32_t>(lists->elements)));
+      ARROW_RETURN_NOT_OK(
+          rows->offsets.Append(static_cast<int32_t>(rows->values.length())));
       const int16_t level = definition_[next_];
-      ARROW_RETURN_NOT_OK(lists->lists.Append(level >= list_level_ - 1, lists->rows));
-      ++lists->rows;
+      ARROW_RETURN_NOT_OK(rows->valid.Append(level >= list_level_ - 1, rows->count));
+      ++rows->count;
       if (level < list_level_) {
         ++next_;
         return Status::OK();
       }
-    } else if (lists->rows == 0) {
+    } else if (rows->count == 0) {
       return Status::IOError("the first value of a row is missing");
     }
-    const int64_t end = NextRow(repetition_.data(), next_ + 1, levels_);
+    const int64_t end = NextRow(repetition_.data(), next_ + 1, level_count_);
     const int64_t count = end - next_;
-    if (lists->elements + count > std::numeric_limits<int32_t>::max()) {
-      return Status::CapacityError("there are more than 2^31 elements in ", lists->rows,
+    if (rows->values.length() + count > std::numeric_limits<int32_t>::max()) {
+      return Status::CapacityError("there are more than 2^31 elements in ", rows->count,
                                    " rows");
     }
-    if (only_values_) {
-      ARROW_RETURN_NOT_OK(TakeValues(count, lists));
-      ARROW_RETURN_NOT_OK(lists->elements_valid.AppendValid(count));
+    if (value_count_ == level_count_) {
+      ARROW_RETURN_NOT_OK(rows->values_valid.AppendValid(count));
       next_ = end;
-    } else {
-      for (; next_ < end; ++next_) ARROW_RETURN_NOT_OK(TakeElement(lists));
+      return TakeValues(count, rows);
     }
-    lists->elements += count;
+    for (; next_ < end; ++next_) ARROW_RETURN_NOT_OK(TakeElement(rows));
     return Status::OK();
   }
 
-  Status TakeElement(Lists* lists) {
+  Status TakeElement(Rows* rows) {
     const int16_t level = definition_[next_];
     if (level < list_level_) return Status::IOError("an element of a list is missing");
     const bool valid = level == value_level_;
-    ARROW_RETURN_NOT_OK(lists->elements_valid.Append(valid, lists->values.length()));
-    return valid ? TakeValues(1, lists) : lists->values.Append(Number{});
+    ARROW_RETURN_NOT_OK(rows->values_valid.Append(valid, rows->values.length()));
+    return valid ? TakeValues(1, rows) : rows->values.Append(Number{});
   }
 
-  Status TakeValues(int64_t count, Lists* lists) {
-    ARROW_RETURN_NOT_OK(lists->values.Reserve(count));
+  Status TakeValues(int64_t count, Rows* rows) {
+    // A damaged page may hold fewer values than its levels promise.
+    if (count > value_count_ - next_value_) {
+      return Status::IOError("there are fewer values than their levels promise");
+    }
+    ARROW_RETURN_NOT_OK(rows->values.Reserve(count));
     const auto* from = values_.data() + next_value_;
-    auto* to = lists->values.mutable_data() + lists->values.length();
+    auto* to = rows->values.mutable_data() + rows->values.length();
     for (int64_t i = 0; i < count; ++i) to[i] = static_cast<Number>(from[i]);
-    lists->values.UnsafeAdvance(count);
+    rows->values.UnsafeAdvance(count);
     next_value_ += count;
     return Status::OK();
   }
 
-  Result<std::shared_ptr<arrow::Array>> Finish(Lists* lists) {
-    ARROW_RETURN_NOT_OK(lists->offsets.Append(static_cast<int32_t>(lists->elements)));
+  Result<std::shared_ptr<arrow::Array>> Finish(Rows* rows) {
+    const int64_t value_count = rows->values.length();
+    ARROW_RETURN_NOT_OK(rows->offsets.Append(static_cast<int32_t>(value_count)));
     const auto& type = schema_->field(0)->type();
-    const int64_t null_elements = lists->elements_valid.nulls();
-    const int64_t null_lists = lists->lists.nulls();
-    ARROW_ASSIGN_OR_RAISE(auto offsets, lists->offsets.Finish());
-    ARROW_ASSIGN_OR_RAISE(auto values, lists->values.Finish());
-    ARROW_ASSIGN_OR_RAISE(auto values_valid, lists->elements_valid.Finish());
-    ARROW_ASSIGN_OR_RAISE(auto lists_valid, lists->lists.Finish());
-    auto elements = arrow::ArrayData::Make(type->field(0)->type(), lists->elements,
-                                           {std::move(values_valid), std::move(values)},
-                                           null_elements);
-    return arrow::MakeArray(arrow::ArrayData::Make(
-        type, lists->rows, {std::move(lists_valid), std::move(offsets)},
-        {std::move(elements)}, null_lists));
+    const int64_t null_values = rows->values_valid.nulls();
+    const int64_t null_rows = rows->valid.nulls();
+    ARROW_ASSIGN_OR_RAISE(auto offsets, rows->offsets.Finish());
+    ARROW_ASSIGN_OR_RAISE(auto values, rows->values.Finish());
+    ARROW_ASSIGN_OR_RAISE(auto values_valid, rows->values_valid.Finish());
+    ARROW_ASSIGN_OR_RAISE(auto valid, rows->valid.Finish());
+    auto elements =
+        arrow::ArrayData::Make(type->field(0)->type(), value_count,
+                               {std::move(values_valid), std::move(values)}, null_values);
+    return arrow::MakeArray(arrow::ArrayData::Make(type, rows->count,
+                                                   {std::move(valid), std::move(offsets)},
+                                                   {std::move(elements)}, null_rows));
   }
 
-  const std::shared_ptr<parquet::ColumnReader> column_;
+  const std::shared_ptr<Reader> column_;
   const std::shared_ptr<arrow::Schema> schema_;
   const int16_t list_level_;   // from which on there is an element
   const int16_t value_level_;  // at which it has a value
   const int64_t batch_rows_;
 
-  // What was read and not taken.
+  // What was read, and how much of it was taken.
   std::vector<int16_t> definition_;
   std::vector<int16_t> repetition_;
   std::vector<typename Stored::c_type> values_;
-  int64_t levels_ = 0;
-  int64_t next_ = 0;  // of the levels
+  int64_t level_count_ = 0;
+  int64_t next_ = 0;
+  int64_t value_count_ = 0;
   int64_t next_value_ = 0;
-  bool only_values_ = false;  // each level has a value
 };
 
-// Calls `make` with a value of the type that the numbers are of, and one of the Parquet
-// type they are stored as, if that is the one Arrow would take for them.
-template <typename Make>
-bool WithTypes(arrow::Type::type number, parquet::Type::type stored, Make&& make) {
-  using parquet::Type;
-  switch (number) {
-    case arrow::Type::INT8:
-      return stored == Type::INT32 && make(int8_t{}, parquet::Int32Type{});
-    case arrow::Type::INT16:
-      return stored == Type::INT32 && make(int16_t{}, parquet::Int32Type{});
-    case arrow::Type::INT32:
-      return stored == Type::INT32 && make(int32_t{}, parquet::Int32Type{});
-    case arrow::Type::UINT8:
-      return stored == Type::INT32 && make(uint8_t{}, parquet::Int32Type{});
-    case arrow::Type::UINT16:
-      return stored == Type::INT32 && make(uint16_t{}, parquet::Int32Type{});
-    case arrow::Type::UINT32:
-      return stored == Type::INT32 && make(uint32_t{}, parquet::Int32Type{});
-    case arrow::Type::INT64:
-      return stored == Type::INT64 && make(int64_t{}, parquet::Int64Type{});
-    case arrow::Type::UINT64:
-      return stored == Type::INT64 && make(uint64_t{}, parquet::Int64Type{});
-    case arrow::Type::FLOAT:
-      return stored == Type::FLOAT && make(float{}, parquet::FloatType{});
-    case arrow::Type::DOUBLE:
-      return stored == Type::DOUBLE && make(double{}, parquet::DoubleType{});
-    default:
-      return false;
+template <typename Stored, typename Number>
+std::unique_ptr<arrow::RecordBatchReader> Make(parquet::RowGroupReader& row_group,
+                                               const SchemaField& column,
+                                               int64_t batch_rows) {
+  const int leaf = column.children[0].column_index;
+  // Numbers that are stored as another type are for Arrow to convert.
+  if (row_group.metadata()->schema()->Column(leaf)->physical_type() != Stored::type_num) {
+    return nullptr;
   }
+  return std::make_unique<ListReader<Stored, Number>>(row_group.Column(leaf), column,
+                                                      batch_rows);
+}
+
+bool IsPlainList(const SchemaField& column) {
+  return column.field->type()->id() == arrow::Type::LIST && column.children.size() == 1 &&
+         column.children[0].is_leaf() && column.level_info.rep_level == 1 &&
+         column.children[0].level_info.rep_level == 1 &&
+         column.level_info.repeated_ancestor_def_level == 0;
 }
 
 }  // namespace
 
-bool IsPlainListColumn(const SchemaField& column) {
-  if (column.field->type()->id() != arrow::Type::LIST) return false;
-  if (column.children.size() != 1) return false;
-  const SchemaField& element = column.children[0];
-  return element.is_leaf() && column.level_info.rep_level == 1 &&
-         element.level_info.rep_level == 1 &&
-         column.level_info.repeated_ancestor_def_level == 0;
-}
-
-Result<std::unique_ptr<arrow::RecordBatchReader>> MakeListReader(
+std::unique_ptr<arrow::RecordBatchReader> MakeListReader(
     parquet::RowGroupReader& row_group, const SchemaField& column, int64_t batch_rows) {
-  std::unique_ptr<arrow::RecordBatchReader> made;
-  auto reader = row_group.Column(column.children[0].column_index);
-  const auto number = column.field->type()->field(0)->type()->id();
-  WithTypes(number, reader->type(), [&](auto value, auto stored) {
-    made = std::make_unique<ListReader<decltype(stored), decltype(value)>>(
-        std::move(reader), column, batch_rows);
-    return true;
-  });
-  return made;
+  using parquet::Int32Type;
+  using parquet::Int64Type;
+  if (!IsPlainList(column)) return nullptr;
+  switch (column.field->type()->field(0)->type()->id()) {
+    case arrow::Type::INT8:
+      return Make<Int32Type, int8_t>(row_group, column, batch_rows);
+    case arrow::Type::INT16:
+      return Make<Int32Type, int16_t>(row_group, column, batch_rows);
+    case arrow::Type::INT32:
+      return Make<Int32Type, int32_t>(row_group, column, batch_rows);
+    case arrow::Type::INT64:
+      return Make<Int64Type, int64_t>(row_group, column, batch_rows);
+    case arrow::Type::UINT8:
+      return Make<Int32Type, uint8_t>(row_group, column, batch_rows);
+    case arrow::Type::UINT16:
+      return Make<Int32Type, uint16_t>(row_group, column, batch_rows);
+    case arrow::Type::UINT32:
+      return Make<Int32Type, uint32_t>(row_group, column, batch_rows);
+    case arrow::Type::UINT64:
+      return Make<Int64Type, uint64_t>(row_group, column, batch_rows);
+    case arrow::Type::FLOAT:
+      return Make<parquet::FloatType, float>(row_group, column, batch_rows);
+    case arrow::Type::DOUBLE:
+      return Make<parquet::DoubleType, double>(row_group, column, batch_rows);
+    default:
+      return nullptr;
+  }
 }
 
 }  // namespace fast_axolotl

@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "arrow/record_batch.h"
-#include "core/common/error.h"
 
 namespace parquet {
 class RowGroupReader;
@@ -16,13 +15,10 @@ struct SchemaField;
 
 namespace fast_axolotl {
 
-/// Whether MakeListReader can read the column: a list of numbers, not nested in anything.
-bool IsPlainListColumn(const parquet::arrow::SchemaField& column);
-
-/// Reads such a column of a row group, `batch_rows` rows at a time. Arrow's own reader
-/// passes over the levels of each value several times, which for lists of tokens costs
-/// more than their values do.
-Result<std::unique_ptr<arrow::RecordBatchReader>> MakeListReader(
+/// Reads a column of lists of numbers from a row group, `batch_rows` rows at a time; null
+/// for any other column, which is for Arrow. Arrow's own reader passes over the levels of
+/// each value several times, which for lists of tokens costs more than their values do.
+std::unique_ptr<arrow::RecordBatchReader> MakeListReader(
     parquet::RowGroupReader& row_group, const parquet::arrow::SchemaField& column,
     int64_t batch_rows);
 

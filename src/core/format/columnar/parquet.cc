@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -31,7 +30,7 @@ using parquet::arrow::SchemaField;
 // Decoded bytes of one batch, about.
 constexpr int64_t kBatchBytes = int64_t{2} << 20;
 constexpr int64_t kMaxBatchRows = int64_t{1} << 16;
-// How far a thread that would have to wait for others may run ahead of them.
+// How far behind its own batch a thread reads that would have to wait for others.
 constexpr int64_t kBatchesAhead = 2;
 constexpr int64_t kReadBuffer = int64_t{256} << 10;
 
@@ -177,7 +176,8 @@ struct RowGroup {
                            " of the file: ", status.message());
   }
 
-  // Reads columns of the batches after `batch`; false if there is nothing to do.
+  // Reads what comes next of some columns, not far behind `batch`; false if there is
+  // nothing to do.
   bool ReadAhead(int64_t batch) {
     const int64_t end = std::min(batch + 1 + kBatchesAhead, batches());
     return std::any_of(groups.begin(), groups.end(),
@@ -210,30 +210,26 @@ struct RowGroup {
   }
 };
 
-// Of the columns at `positions`, with their sizes.
-struct Columns {
-  std::vector<size_t> positions;
-  std::vector<int64_t> bytes;
+struct SizedColumn {
+  size_t position;  // among all that are read
+  int64_t bytes;
 };
 
 // Distributes columns over groups that take about as long to decode.
-std::vector<std::vector<size_t>> Balance(const Columns& columns) {
+std::vector<std::vector<size_t>> Balance(std::vector<SizedColumn> columns) {
   constexpr size_t kMostGroups = 4;
   constexpr int64_t kWorthIt = int64_t{1} << 20;
-  const auto& bytes = columns.bytes;
   int64_t total = 0;
-  for (const int64_t size : bytes) total += size;
-  const size_t count = total < kWorthIt ? 1 : std::min(kMostGroups, bytes.size());
-  std::vector<size_t> order(bytes.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(),
-                   [&](size_t a, size_t b) { return bytes[a] > bytes[b]; });
+  for (const SizedColumn& column : columns) total += column.bytes;
+  const size_t count = total < kWorthIt ? 1 : std::min(kMostGroups, columns.size());
+  std::stable_sort(columns.begin(), columns.end(),
+                   [](const auto& a, const auto& b) { return a.bytes > b.bytes; });
   std::vector<std::vector<size_t>> groups(count);
   std::vector<int64_t> sizes(count);
-  for (const size_t column : order) {
+  for (const SizedColumn& column : columns) {
     const auto least = std::min_element(sizes.begin(), sizes.end()) - sizes.begin();
-    groups[least].push_back(columns.positions[column]);
-    sizes[least] += bytes[column];
+    groups[least].push_back(column.position);
+    sizes[least] += column.bytes;
   }
   for (auto& group : groups) std::sort(group.begin(), group.end());
   return groups;
@@ -244,28 +240,23 @@ Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
   const auto& columns = group->reader->manifest().schema_fields;
   const auto row_group = group->reader->parquet_reader()->RowGroup(group->index);
   std::vector<std::vector<int>> leaves;
-  Columns others;
+  std::vector<SizedColumn> others;
   for (size_t i = 0; i < group->projection.indices.size(); ++i) {
     const SchemaField& column = columns[group->projection.indices[i]];
     AppendLeaves(column, &leaves.emplace_back());
-    if (IsPlainListColumn(column)) {
-      ARROW_ASSIGN_OR_RAISE(auto lists,
-                            MakeListReader(*row_group, column, group->batch_rows));
-      if (lists) {
-        group->groups.emplace_back(std::move(lists), std::vector<size_t>{i}, group->rows,
-                                   group->batch_rows);
-        continue;
-      }
+    if (auto lists = MakeListReader(*row_group, column, group->batch_rows)) {
+      group->groups.emplace_back(std::move(lists), std::vector<size_t>{i}, group->rows,
+                                 group->batch_rows);
+      continue;
     }
-    others.positions.push_back(i);
-    others.bytes.push_back(0);
+    others.push_back({i, 0});
     for (const int leaf : leaves.back()) {
-      others.bytes.back() += metadata.ColumnChunk(leaf)->total_uncompressed_size();
+      others.back().bytes += metadata.ColumnChunk(leaf)->total_uncompressed_size();
     }
   }
   // Without any column there is nothing to decode, but there are rows.
-  if (others.positions.empty()) return Status::OK();
-  for (auto& positions : Balance(others)) {
+  if (others.empty()) return Status::OK();
+  for (auto& positions : Balance(std::move(others))) {
     std::vector<int> read;
     for (const size_t position : positions) {
       read.insert(read.end(), leaves[position].begin(), leaves[position].end());

@@ -30,25 +30,25 @@ bool IsPlainlyUtf8(const StringArray& array) {
          });
 }
 
-// Checks a column of strings as binary, and then that they are UTF-8. False where the
-// latter is for Arrow to judge, one string at a time.
+// Whether a column is of strings, and valid: as binary, and as UTF-8.
 template <typename StringArray>
-Result<bool> ValidateStrings(const arrow::Array& column,
-                             const std::shared_ptr<arrow::DataType>& binary) {
+bool AreValidStrings(const arrow::Array& column,
+                     const std::shared_ptr<arrow::DataType>& binary) {
   const auto data = column.data()->Copy();
   data->type = binary;
-  ARROW_RETURN_NOT_OK(arrow::MakeArray(data)->ValidateFull());
-  return IsPlainlyUtf8(static_cast<const StringArray&>(column));
+  return arrow::MakeArray(data)->ValidateFull().ok() &&
+         IsPlainlyUtf8(static_cast<const StringArray&>(column));
 }
 
-Result<bool> ValidateIfStrings(const arrow::Array& column) {
+// False also where only Arrow can judge, one string at a time.
+bool AreValidStrings(const arrow::Array& column) {
   // MakeArray trusts the number of buffers.
-  ARROW_RETURN_NOT_OK(column.Validate());
+  if (!column.Validate().ok()) return false;
   switch (column.type_id()) {
     case arrow::Type::STRING:
-      return ValidateStrings<arrow::StringArray>(column, arrow::binary());
+      return AreValidStrings<arrow::StringArray>(column, arrow::binary());
     case arrow::Type::LARGE_STRING:
-      return ValidateStrings<arrow::LargeStringArray>(column, arrow::large_binary());
+      return AreValidStrings<arrow::LargeStringArray>(column, arrow::large_binary());
     default:
       return false;
   }
@@ -60,8 +60,8 @@ Status ValidateBatch(const arrow::RecordBatch& batch) {
   arrow::FieldVector fields;
   arrow::ArrayVector rest;
   for (int i = 0; i < batch.num_columns(); ++i) {
-    const auto valid = ValidateIfStrings(*batch.column(i));
-    if (valid.ok() && *valid && batch.column(i)->length() == batch.num_rows()) continue;
+    const arrow::Array& column = *batch.column(i);
+    if (column.length() == batch.num_rows() && AreValidStrings(column)) continue;
     fields.push_back(batch.schema()->field(i));
     rest.push_back(batch.column(i));
   }

@@ -213,7 +213,7 @@ Status FindTypes(const Input& input, Pass* pass) {
       if (!own) {
         ReadOptions alone = options;
         alone.sampled = nullptr;
-        ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, alone, OpenFile, false));
+        ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, alone, OpenFile));
         own = sample.schema;
       }
       field = own->GetFieldByName(name);
@@ -317,8 +317,10 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
 }
 
 Result<Sample> SampleCsv(const Input& input, const ReadOptions& options) {
+  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile));
   // Only the first block says what the columns are called.
-  return SampleText(input, options, OpenFile, /*can_go_on=*/false);
+  sample.begun = nullptr;
+  return sample;
 }
 
 Result<OpenedFile> OpenCsv(const Input& input, const ReadOptions& options,

@@ -263,7 +263,7 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
 }
 
 Result<Sample> SampleJson(const Input& input, const ReadOptions& options) {
-  return SampleText(input, options, OpenFile, /*can_go_on=*/true);
+  return SampleText(input, options, OpenFile);
 }
 
 Result<OpenedFile> OpenJson(const Input& input, const ReadOptions& options,
