@@ -3,11 +3,13 @@
 
     python scripts/make_sample_data.py [FOLDER] [--rows N] [--seed S]
     python scripts/make_sample_data.py --examples
+    python scripts/make_sample_data.py --docs FOLDER
 
 The first form writes every kind of row in every format and every compression into
 FOLDER (``build/sample_data``). The second writes the dozen files that are committed
-under ``examples/data``. The same seed gives the same rows; the bytes are the same too
-for the same versions of pyarrow, zlib and zstd.
+under ``examples/data``. The third writes what the code in README.md and docs/ reads, if
+FOLDER is ``data`` where that code runs. The same seed gives the same rows; the bytes are
+the same too for the same versions of pyarrow, zlib and zstd.
 
 Kinds of rows:
 
@@ -27,6 +29,7 @@ import gzip
 import io
 import json
 import random
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -439,6 +442,25 @@ def write_examples(folder: Path, seed: int) -> None:
     write_parts(folder / "parts", ".jsonl", rows["instructions"], 3)
 
 
+def write_docs(folder: Path, seed: int = SEED) -> None:
+    """What README.md and docs/ read as ``data``; tests/test_docs.py runs them on it."""
+    instructions = instruction_rows(40, seed)
+    write(folder / "train.parquet", token_rows(40, seed))
+    write(folder / "chat.jsonl", chat_rows(10, seed))
+    for name in ("train.jsonl", "train.jsonl.zst", "train.csv", "corpus.txt.gz"):
+        write(folder / name, instructions)
+    for name in ("train-0.jsonl", "train-1.jsonl", "test.jsonl"):
+        write(folder / "splits" / name, instructions)
+    write_parts(folder / "parts", ".jsonl", instructions, 3)
+    write_saved_dataset(folder / "saved_dataset", instructions)
+    shutil.copy(folder / "train.jsonl", folder / "export.dat")
+    lines = (folder / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    lines[10] = '{"id": 10, "instruction": \n'
+    (folder / "broken.jsonl").write_text("".join(lines), encoding="utf-8")
+    (folder / "semicolons.csv").write_text("id;instruction\n0;Sort the words.\n")
+    (folder / "no_header.csv").write_text("0,Sort the words.\n1,Count them.\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, help="default: build/sample_data")
@@ -449,10 +471,21 @@ def main() -> None:
         action="store_true",
         help="write the small committed set (default folder: examples/data)",
     )
+    parser.add_argument(
+        "--docs",
+        type=Path,
+        metavar="FOLDER",
+        help="write what README.md and docs/ read as data/",
+    )
     args = parser.parse_args()
+    if args.docs and (args.folder or args.examples):
+        parser.error("--docs has a folder of its own, and goes with no other")
     if args.rows < 4:
         parser.error("--rows: at least 4, one for each file of the folder of parts")
-    if args.examples:
+    if args.docs:
+        folder = args.docs
+        write_docs(folder, args.seed)
+    elif args.examples:
         folder = args.folder or ROOT / "examples" / "data"
         write_examples(folder, args.seed)
     else:
