@@ -14,7 +14,7 @@ import pack_reference
 import players
 import pytest
 import token_files
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from test_pack import fragments_of
 
 from fast_axolotl import PackOptions, StreamingDataset, build_index, merge_states
@@ -276,6 +276,8 @@ def test_every_cut(files, num_lanes, strategy, shuffle):
 def test_workers_that_come_and_go(files, data, options):
     """Each reads its own lanes, and a state goes to any number of workers."""
     batches = files.keys(**options)
+    # Batches of nothing but ends of sequences may be equal in several lanes.
+    assume(len(set(batches)) == len(batches))
     lane_of = dict(zip(batches, files.epoch(**options).lanes, strict=True))
     found = []
     state = None

@@ -18,6 +18,9 @@ struct Output {
 
   // Whether batches are dicts of lists, of whatever types their rows have.
   bool as_lists() const { return kind == Kind::kPython && !pack; }
+  // Whether shuffled rows are best taken before. Padding and packing copy them from where
+  // they were decoded.
+  bool takes_rows() const { return !pad && !pack; }
 };
 
 }  // namespace fast_axolotl

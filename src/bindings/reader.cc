@@ -432,7 +432,7 @@ void RegisterReader(nb::module_& m) {
             const auto open = [&](ReadOptions options, const ScanOptions& scan) {
               auto batches = std::make_shared<PlanReader>(
                   PlannedSource{dataset, std::move(index), std::move(plan),
-                                std::move(options)},
+                                std::move(options), output.takes_rows()},
                   share, given, scan);
               return [batches](auto timeout) { return batches->Next(timeout); };
             };
@@ -448,8 +448,9 @@ void RegisterReader(nb::module_& m) {
              int64_t read_ahead_bytes, const Output& output) {
             return new Reader(
                 dataset, output,
-                PlannedSource{dataset, std::move(index), std::move(plan), {}}, lanes,
-                {num_threads, read_ahead_bytes});
+                PlannedSource{
+                    dataset, std::move(index), std::move(plan), {}, output.takes_rows()},
+                lanes, {num_threads, read_ahead_bytes});
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
           nb::arg("num_threads"), nb::arg("read_ahead_bytes"), nb::arg("output"),

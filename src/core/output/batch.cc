@@ -92,17 +92,18 @@ Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit
       const int64_t place = piece.gathered() ? piece.places[i] : next++;
       if (place != misfit.row) continue;
       return Status::IOError(dataset.files()[piece.file].path, ": row ",
-                             piece.first_row + piece.source(i) + 1, ", column ",
-                             Quoted(misfit.column), ": ", status.message());
+                             piece.row_of_file(i) + 1, ", column ", Quoted(misfit.column),
+                             ": ", status.message());
     }
   }
   return status;
 }
 
 Result<Piece> Gather(const Piece& piece) {
-  if (!piece.gathered()) return piece;
+  if (!piece.gathered() || piece.taken) return piece;
   ARROW_ASSIGN_OR_RAISE(auto indices, Indices(piece.sources));
   Piece gathered = piece;
+  gathered.taken = true;
   arrow::ArrayVector columns;
   for (const auto& column : piece.rows->columns()) {
     ARROW_ASSIGN_OR_RAISE(columns.emplace_back(), TakeRows(column, *indices));

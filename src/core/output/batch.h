@@ -22,6 +22,9 @@ struct Piece {
   /// stand. Both empty: all, behind the piece before.
   std::vector<uint32_t> sources;
   std::vector<uint32_t> places;
+  /// `rows` has been reduced to those that are meant, in their order; `sources` still
+  /// says where they stood.
+  bool taken = false;
 
   bool gathered() const { return !places.empty(); }
   /// The rows that are meant.
@@ -29,7 +32,11 @@ struct Piece {
     return gathered() ? static_cast<int64_t>(places.size()) : rows->num_rows();
   }
   /// The row of `rows` that is the i-th that is meant.
-  int64_t source(int64_t i) const { return gathered() ? sources[i] : i; }
+  int64_t source(int64_t i) const { return gathered() && !taken ? sources[i] : i; }
+  /// The row of the file that it is.
+  int64_t row_of_file(int64_t i) const {
+    return first_row + (gathered() ? sources[i] : i);
+  }
 };
 
 /// Rows of a dataset, in pieces that each come from one file.
@@ -54,8 +61,7 @@ struct Misfit {
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
                 const Status& status);
 
-/// A batch whose pieces hold the rows that are meant and no others, in their order there;
-/// `places` still says where they stand.
+/// The piece with `rows` taken.
 Result<Piece> Gather(const Piece& piece);
 
 /// The rows in one record batch with the columns of `schema`, which all pieces have.

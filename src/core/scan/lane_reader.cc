@@ -5,6 +5,7 @@
 #include <utility>
 
 namespace fast_axolotl {
+
 LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,
                        ScanOptions scan)
     : source_(std::move(source)), lane_(lane), number_(number) {
@@ -46,41 +47,73 @@ Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout)
   return true;
 }
 
+// Puts the rows of a window into their order, piece by piece: once for all its batches,
+// each of which has rows of most pieces.
+Status LaneReader::Order(int64_t window) {
+  const int64_t begin = window * window_rows_;
+  const std::vector<uint32_t> order = source_.plan->WindowOrder(lane_, window);
+  std::vector<Piece> pieces(held_.size());
+  for (size_t place = 0; place < order.size(); ++place) {
+    const int64_t row = begin + order[place];
+    const auto after = std::upper_bound(held_begins_.begin(), held_begins_.end(), row);
+    const auto i = static_cast<size_t>(after - held_begins_.begin() - 1);
+    pieces[i].sources.push_back(static_cast<uint32_t>(row - held_begins_[i]));
+    pieces[i].places.push_back(static_cast<uint32_t>(place));
+  }
+  ordered_.clear();
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    if (!pieces[i].gathered()) continue;
+    pieces[i].rows = held_[i].rows;
+    pieces[i].file = held_[i].file;
+    pieces[i].first_row = held_[i].first_row;
+    if (source_.take) {
+      ARROW_ASSIGN_OR_RAISE(pieces[i], Gather(pieces[i]));
+    }
+    ordered_.push_back(std::move(pieces[i]));
+  }
+  ordered_window_ = window;
+  return Status::OK();
+}
+
 // The rows that come at places `[begin, end)` of the lane; all are held.
-Batch LaneReader::Assemble(int64_t begin, int64_t end) {
+Result<Batch> LaneReader::Shuffled(int64_t begin, int64_t end) {
   Batch batch;
   batch.rows = end - begin;
-  const bool shuffle = source_.plan->options().shuffle;
-  std::vector<std::vector<uint32_t>> rows(held_.size());
-  std::vector<std::vector<uint32_t>> places(held_.size());
-  for (int64_t place = begin; place < end; ++place) {
-    int64_t row = place;
-    if (shuffle) {
-      const int64_t window = place / window_rows_;
-      if (window != ordered_window_) {
-        order_ = source_.plan->WindowOrder(lane_, window);
-        ordered_window_ = window;
+  for (int64_t window = begin / window_rows_; window * window_rows_ < end; ++window) {
+    if (window != ordered_window_) ARROW_RETURN_NOT_OK(Order(window));
+    const int64_t window_begin = window * window_rows_;
+    for (const Piece& piece : ordered_) {
+      const auto first = std::lower_bound(piece.places.begin(), piece.places.end(),
+                                          std::max<int64_t>(begin - window_begin, 0));
+      const auto last = std::lower_bound(first, piece.places.end(), end - window_begin);
+      if (first == last) continue;
+      const auto skipped = first - piece.places.begin();
+      const auto count = last - first;
+      Piece part{piece.rows, piece.file, piece.first_row, {}, {first, last}, piece.taken};
+      part.sources.assign(piece.sources.begin() + skipped,
+                          piece.sources.begin() + skipped + count);
+      if (piece.taken) part.rows = piece.rows->Slice(skipped, count);
+      for (uint32_t& place : part.places) {
+        place = static_cast<uint32_t>(window_begin + place - begin);
       }
-      row = window * window_rows_ + order_[place - window * window_rows_];
+      batch.pieces.push_back(std::move(part));
     }
-    const auto after = std::upper_bound(held_begins_.begin(), held_begins_.end(), row);
-    const auto piece = static_cast<size_t>(after - held_begins_.begin() - 1);
-    rows[piece].push_back(static_cast<uint32_t>(row - held_begins_[piece]));
-    places[piece].push_back(static_cast<uint32_t>(place - begin));
   }
+  return batch;
+}
+
+Batch LaneReader::InOrder(int64_t begin, int64_t end) const {
+  Batch batch;
+  batch.rows = end - begin;
   for (size_t i = 0; i < held_.size(); ++i) {
-    if (rows[i].empty()) continue;
-    Piece piece{nullptr, held_[i].file, held_[i].first_row, {}, {}};
-    if (shuffle) {
-      piece.rows = held_[i].rows;
-      piece.places = std::move(places[i]);
-      piece.sources = std::move(rows[i]);
-    } else {
-      piece.rows =
-          held_[i].rows->Slice(rows[i].front(), static_cast<int64_t>(rows[i].size()));
-      piece.first_row += rows[i].front();
-    }
-    batch.pieces.push_back(std::move(piece));
+    const int64_t first = std::max<int64_t>(begin - held_begins_[i], 0);
+    const int64_t last = std::min(end - held_begins_[i], held_[i].rows->num_rows());
+    if (first >= last) continue;
+    batch.pieces.push_back({held_[i].rows->Slice(first, last - first),
+                            held_[i].file,
+                            held_[i].first_row + first,
+                            {},
+                            {}});
   }
   return batch;
 }
@@ -103,7 +136,12 @@ Result<std::optional<Batch>> LaneReader::Next(std::chrono::milliseconds timeout)
     ARROW_ASSIGN_OR_RAISE(const bool loaded, Load(window, timeout));
     if (!loaded) return std::nullopt;
   }
-  Batch batch = Assemble(begin, end);
+  Batch batch;
+  if (source_.plan->options().shuffle) {
+    ARROW_ASSIGN_OR_RAISE(batch, Shuffled(begin, end));
+  } else {
+    batch = InOrder(begin, end);
+  }
   ++number_;
   return batch;
 }

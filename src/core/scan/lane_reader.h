@@ -19,6 +19,9 @@ struct PlannedSource {
   std::shared_ptr<const DatasetIndex> index;
   std::shared_ptr<const Plan> plan;
   ReadOptions options;
+  /// Shuffled rows are taken a window at a time, for outputs that do not gather them from
+  /// where they were decoded.
+  bool take = false;
 };
 
 /// The batches of one lane of a plan, from any of them on. Only the fragments that the
@@ -40,7 +43,9 @@ class LaneReader {
 
  private:
   Result<bool> Load(int64_t window, std::chrono::milliseconds timeout);
-  Batch Assemble(int64_t begin, int64_t end);
+  Status Order(int64_t window);
+  Result<Batch> Shuffled(int64_t begin, int64_t end);
+  Batch InOrder(int64_t begin, int64_t end) const;
 
   const PlannedSource source_;
   const int64_t lane_;
@@ -51,7 +56,7 @@ class LaneReader {
   std::vector<Piece> held_;           // rows of the lane that may still be needed
   std::vector<int64_t> held_begins_;  // the lane's row that each of them begins with
   int64_t ordered_window_ = -1;
-  std::vector<uint32_t> order_;  // of that window
+  std::vector<Piece> ordered_;  // its rows, by places in the window, which ascend
 };
 
 }  // namespace fast_axolotl
