@@ -10,12 +10,13 @@ block, every ``$`` line runs.
 import importlib.util
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 
 import pytest
 from sample_data import ROOT, maker
+
+from fast_axolotl import PackOptions, PadCollator, StreamingDataset
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -65,24 +66,7 @@ def pages_with(language, *, extras=False):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("docs")
-    data = folder / "data"
-    instructions, tokens = maker.instruction_rows(40), maker.token_rows(40)
-    maker.write(data / "train.parquet", tokens)
-    maker.write(data / "chat.jsonl", maker.chat_rows(10))
-    for name in ("train.jsonl", "train.jsonl.zst", "train.csv", "corpus.txt.gz"):
-        maker.write(data / name, instructions)
-    for name in ("train-0.jsonl", "train-1.jsonl", "test.jsonl"):
-        maker.write(data / "splits" / name, instructions)
-    maker.write_parts(data / "parts", ".jsonl", instructions, 3)
-    maker.write_saved_dataset(data / "saved_dataset", instructions)
-    shutil.copy(data / "train.jsonl", data / "export.dat")
-    lines = (data / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-    (data / "broken.jsonl").write_text(
-        "".join([*lines[:10], '{"id": 10, "instruction": \n', *lines[11:]]),
-        encoding="utf-8",
-    )
-    (data / "semicolons.csv").write_text("id;instruction\n0;Sort the words.\n")
-    (data / "no_header.csv").write_text("0,Sort the words.\n1,Count them.\n")
+    maker.write_docs(folder / "data")
     return folder
 
 
@@ -141,3 +125,36 @@ def test_every_block_is_of_a_known_kind():
         kinds = {match[1] for match in FENCE.finditer(text)}
         assert kinds <= {"python", "console", "bash", "text"}, page
         assert text.count("```") == 2 * len(FENCE.findall(text)), page
+
+
+def test_the_script_makes_the_data_of_the_blocks(tmp_path):
+    script = ROOT / "scripts" / "make_sample_data.py"
+    command = [sys.executable, script, "--docs", "data"]
+    subprocess.run(command, cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    maker.write_docs(tmp_path / "expected")
+    made, expected = (
+        {path.relative_to(folder): path.read_bytes() for path in files_below(folder)}
+        for folder in (tmp_path / "data", tmp_path / "expected")
+    )
+    assert made == expected
+    assert made
+
+
+def files_below(folder):
+    return (path for path in folder.rglob("*") if path.is_file())
+
+
+def test_tensors_need_torch_or_numpy(folder, monkeypatch):
+    """As the pages on tensors begin."""
+    path = folder / "data" / "train.parquet"
+    assert StreamingDataset(path, pad={"input_ids": 0})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda module: None)
+    needed = r"^pad= and pack= need torch or numpy: pip install torch$"
+    with pytest.raises(ImportError, match=needed):
+        StreamingDataset(path, pad={"input_ids": 0})
+    with pytest.raises(ImportError, match=needed):
+        StreamingDataset(path, pack=PackOptions(128))
+    with pytest.raises(ImportError, match=needed):
+        PadCollator({"input_ids": 0})
+    for output in ("python", "arrow"):
+        assert StreamingDataset(path, output=output).num_rows == 40

@@ -98,7 +98,8 @@ def check(output: object, pad: object, pack: object, transform: object) -> Hando
     Raises:
         ValueError: An argument has a wrong value.
         TypeError: An argument is of a wrong type.
-        ImportError: What ``output`` names is not installed.
+        ImportError: What ``output`` names is not installed; or, with ``pad`` or ``pack``
+            and no ``output``, neither torch nor numpy is.
     """
     tensors = pad is not None or pack is not None
     padding, packing = _check_tensors(pad, pack) if tensors else (None, None)
@@ -144,7 +145,11 @@ def check_output(output: object) -> Output:
 
 
 def _array_library() -> Output:
-    return "torch" if _is_installed("torch") else "numpy"
+    if _is_installed("torch"):
+        return "torch"
+    if _is_installed("numpy"):
+        return "numpy"
+    raise ImportError("pad= and pack= need torch or numpy: pip install torch")
 
 
 def _is_installed(module: str) -> bool:
