@@ -124,6 +124,30 @@ def test_head_takes_the_format_that_it_is_told(tmp_path, rows_file):
     assert json_lines("head", path, "--format", "jsonl", "-n", "100") == ROWS
 
 
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("id;text\n1;a,b\n2;c\n", ["--delimiter", ";"]),
+        ("id\ttext\n1\ta,b\n2\tc\n", ["--delimiter", "\t"]),
+        ("id\ttext\n1\ta,b\n2\tc\n", ["--delimiter", r"\t"]),
+        ('1,"a,b"\n2,c\n', ["--no-header"]),
+        ("1;a,b\n2;c\n", ["--no-header", "--delimiter", ";"]),
+    ],
+)
+def test_every_verb_reads_csv_as_it_is_told(tmp_path, cache, text, args):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    names = ("column_0", "column_1") if "--no-header" in args else ("id", "text")
+    rows = [dict(zip(names, row, strict=True)) for row in ((1, "a,b"), (2, "c"))]
+    assert json_lines("head", path, *args) == rows
+    assert json_lines("schema", path, *args) == [
+        {names[0]: "int64", names[1]: "string"},
+    ]
+    assert json_lines("count", path, *args, "--columns", names[1])[0]["rows"] == 2
+    assert json_lines("index", path, *args, "--columns", names[1])[0]["rows"] == 2
+    assert len(kept(cache)) == 1
+
+
 def test_head_prints_rows_that_have_no_columns(tmp_path):
     path = tmp_path / "empty.jsonl"
     path.write_text("{}\n{}\n{}\n")
@@ -394,6 +418,17 @@ def test_an_unknown_format(rows_file):
     assert "xlsx" in error_line("head", rows_file, "--format", "xlsx")
 
 
+def test_an_error_names_the_option_of_the_command(tmp_path):
+    path = tmp_path / "rows.dat"
+    path.write_text('{"id": 1}\n')
+    line = error_line("head", path)
+    assert "pass --format as one of parquet" in line
+    maker.write(tmp_path / "rows.parquet", ROWS)
+    line += error_line("head", tmp_path / "rows.parquet", "--format", "csv")
+    assert '--format="csv" was asked for' in line
+    assert "format=" not in line.replace("--format=", "")
+
+
 @pytest.mark.parametrize("json_flag", [["--json"], []])
 def test_rows_before_a_bad_row_are_printed(tmp_path, rows_file, json_flag):
     path = tmp_path / "bad.jsonl"
@@ -418,6 +453,8 @@ def test_rows_before_a_bad_row_are_printed(tmp_path, rows_file, json_flag):
         ["head", "x", "-n", "many"],
         ["count", "x", "--batch-size", "0"],
         ["schema", "x", "--nothing"],
+        ["head", "x", "--delimiter", ";;"],
+        ["head", "x", "--delimiter", '"'],
     ],
 )
 def test_a_wrong_call(args):

@@ -35,7 +35,7 @@ from fast_axolotl._progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from fast_axolotl import StreamingReader
+    from fast_axolotl import CsvOptions, StreamingReader
     from fast_axolotl._cli_output import Row
 
 HEAD_ROWS: Final = 10
@@ -67,12 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _message(error: BaseException) -> str:
-    """The error in one line, without the number that OSError puts in front."""
+    """The error in one line, as the command line calls things.
+
+    The number that OSError puts in front is left out.
+    """
     text = str(error) or type(error).__name__
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
         if error.filename is not None:
             text = f"{error.filename}: {text}"
+    text = text.replace("pass format= as", "pass --format as")
+    text = text.replace('format="', '--format="')
     return " ".join(text.split())
 
 
@@ -141,6 +146,17 @@ def _add_verb(
     verb.add_argument(
         "--format", help="read the files as this format, whatever their names say"
     )
+    verb.add_argument(
+        "--delimiter",
+        type=_delimiter,
+        metavar="CHAR",
+        help=r"between the cells of CSV files; \t is a tab",
+    )
+    verb.add_argument(
+        "--no-header",
+        action="store_true",
+        help="CSV files begin with a row of data; columns are column_0, column_1, ...",
+    )
     verb.add_argument("--json", action="store_true", help="print JSON, not a table")
     return verb
 
@@ -155,6 +171,17 @@ def _at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def _delimiter(text: str) -> str:
+    from fast_axolotl import CsvOptions
+
+    delimiter = "\t" if text == r"\t" else text
+    try:
+        CsvOptions(delimiter)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return delimiter
+
+
 def _path(args: argparse.Namespace) -> str | list[str]:
     paths = cast("list[str]", args.path)
     return paths[0] if len(paths) == 1 else paths
@@ -166,9 +193,17 @@ def _columns(args: argparse.Namespace) -> list[str] | None:
     return [name for part in args.columns for name in part.split(",")]
 
 
+def _csv(args: argparse.Namespace) -> CsvOptions | None:
+    if args.delimiter is None and not args.no_header:
+        return None
+    from fast_axolotl import CsvOptions
+
+    return CsvOptions(args.delimiter, header=not args.no_header)
+
+
 def _reader(args: argparse.Namespace, batch_size: int) -> StreamingReader:
     return streaming_dataset_reader(
-        _path(args), batch_size, _columns(args), format=args.format
+        _path(args), batch_size, _columns(args), format=args.format, csv=_csv(args)
     )
 
 
@@ -239,6 +274,7 @@ def _count(args: argparse.Namespace) -> None:
             _path(args),
             columns=_columns(args),
             format=args.format,
+            csv=_csv(args),
             progress=lambda done, total: progress(None, done, total),
         )
     _print_rows_of_files(args, rows, files, time.perf_counter() - start)
@@ -254,6 +290,7 @@ def _index(args: argparse.Namespace) -> None:
             _path(args),
             lengths=args.lengths,
             format=args.format,
+            csv=_csv(args),
             progress=lambda done, total: progress(None, done, total),
         )
     _print_rows_of_files(args, rows, files, time.perf_counter() - start)
