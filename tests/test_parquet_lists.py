@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import resource
+import subprocess
+import sys
 from typing import Any
 
 import pyarrow as pa
@@ -131,3 +134,36 @@ def test_a_page_with_fewer_values_than_levels_is_an_error(tmp_path: Any) -> None
     path.write_bytes(data.replace(header, b"\x80\x02\x04\xe0\x12"))
     with pytest.raises(OSError, match=r"a\.parquet.*fewer values than their levels"):
         list(streaming_dataset_reader(path))
+
+
+PEAK = """
+import resource, sys
+import fast_axolotl
+rows = 0
+for batch in fast_axolotl.streaming_dataset_reader(sys.argv[1], 100):
+    rows += len(batch["a"])
+print(rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("kind", ["lists", "strings"])
+@pytest.mark.parametrize("sizes_told", [True, False])
+def test_what_is_stored_small_is_not_decoded_whole(
+    sizes_told: bool, kind: str, tmp_path: Any
+) -> None:
+    """Half a gigabyte and more of values, in a file of some kilobytes."""
+    value = [1] * 2048 if kind == "lists" else "x" * 3000
+    path = tmp_path / "a.parquet"
+    table = pa.table({"a": [value] * 200_000 if kind == "strings" else [value] * 60_000})
+    pq.write_table(table, path, write_statistics=sizes_told)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK, str(path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rows, peak_kb = map(int, done.stdout.split())
+    assert rows == len(table)
+    # Inherited from this process until the program starts, hence the second bound.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert peak_kb < max(250_000, own + 1)

@@ -293,7 +293,10 @@ class EpochDataset(ABC):
                 "loader() takes no batch_size: it is that of the dataset, "
                 f"{self.batch_size}"
             )
-        from torch.utils.data import DataLoader
+        try:
+            from torch.utils.data import DataLoader
+        except ImportError as error:
+            raise ImportError("loader() needs torch: pip install torch") from error
 
         kwargs.setdefault("collate_fn", _identity)
         kwargs["batch_size"] = None

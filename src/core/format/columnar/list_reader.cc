@@ -65,9 +65,10 @@ class Validity {
 template <typename Stored, typename Number>
 class ListReader : public arrow::RecordBatchReader {
  public:
-  ListReader(std::shared_ptr<parquet::ColumnReader> column, const SchemaField& field,
-             int64_t batch_rows)
+  ListReader(std::shared_ptr<parquet::ColumnReader> column, int64_t levels,
+             const SchemaField& field, int64_t batch_rows)
       : column_(std::static_pointer_cast<Reader>(std::move(column))),
+        levels_left_(levels),
         schema_(arrow::schema({field.field})),
         list_level_(field.level_info.def_level),
         value_level_(field.children[0].level_info.def_level),
@@ -111,10 +112,21 @@ class ListReader : public arrow::RecordBatchReader {
       return Status::IOError("there are more values than their levels promise");
     }
     next_ = level_count_ = next_value_ = value_count_ = 0;
-    while (level_count_ == 0 && column_->HasNext()) {
-      level_count_ = column_->ReadBatch(kChunk, definition_.data(), repetition_.data(),
-                                        values_.data(), &value_count_);
+    // HasNext is false at the end, and before each page of no values, which writers make
+    // where pages are very small.
+    constexpr int kEmptyPages = 16;
+    for (int empty = 0; level_count_ == 0 && levels_left_ > 0; ++empty) {
+      if (column_->HasNext()) {
+        level_count_ = column_->ReadBatch(kChunk, definition_.data(), repetition_.data(),
+                                          values_.data(), &value_count_);
+      } else if (empty == kEmptyPages) {
+        return Status::IOError("there are fewer levels than the footer promises");
+      }
     }
+    if (level_count_ > levels_left_) {
+      return Status::IOError("there are more levels than the footer promises");
+    }
+    levels_left_ -= level_count_;
     return Status::OK();
   }
 
@@ -189,6 +201,7 @@ class ListReader : public arrow::RecordBatchReader {
   }
 
   const std::shared_ptr<Reader> column_;
+  int64_t levels_left_;  // to be read
   const std::shared_ptr<arrow::Schema> schema_;
   const int16_t list_level_;   // from which on there is an element
   const int16_t value_level_;  // at which it has a value
@@ -213,8 +226,9 @@ std::unique_ptr<arrow::RecordBatchReader> Make(parquet::RowGroupReader& row_grou
   if (row_group.metadata()->schema()->Column(leaf)->physical_type() != Stored::type_num) {
     return nullptr;
   }
-  return std::make_unique<ListReader<Stored, Number>>(row_group.Column(leaf), column,
-                                                      batch_rows);
+  const int64_t levels = row_group.metadata()->ColumnChunk(leaf)->num_values();
+  return std::make_unique<ListReader<Stored, Number>>(row_group.Column(leaf), levels,
+                                                      column, batch_rows);
 }
 
 bool IsPlainList(const SchemaField& column) {

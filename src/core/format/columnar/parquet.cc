@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -20,6 +21,8 @@
 #include "parquet/arrow/schema.h"
 #include "parquet/file_reader.h"
 #include "parquet/metadata.h"
+#include "parquet/size_statistics.h"
+#include "parquet/types.h"
 
 namespace fast_axolotl {
 namespace {
@@ -28,7 +31,7 @@ using parquet::arrow::FileReader;
 using parquet::arrow::SchemaField;
 
 // Decoded bytes of one batch, about.
-constexpr int64_t kBatchBytes = int64_t{2} << 20;
+constexpr int64_t kBatchBytes = int64_t{4} << 20;
 constexpr int64_t kMaxBatchRows = int64_t{1} << 16;
 // How far behind its own batch a thread reads that would have to wait for others.
 constexpr int64_t kBatchesAhead = 2;
@@ -37,7 +40,7 @@ constexpr int64_t kReadBuffer = int64_t{256} << 10;
 bool Matches(std::string_view head) { return head.starts_with("PAR1"); }
 
 Result<std::shared_ptr<FileReader>> OpenReader(
-    const Input& input, std::shared_ptr<ByteCounter> counter, int64_t batch_rows,
+    const Input& input, std::shared_ptr<ByteCounter> counter,
     std::shared_ptr<parquet::FileMetaData> metadata) {
   ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
   parquet::ReaderProperties properties(DecodePool());
@@ -46,7 +49,6 @@ Result<std::shared_ptr<FileReader>> OpenReader(
   properties.set_page_checksum_verification(true);
   parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/false);
   arrow_properties.set_pre_buffer(false);
-  arrow_properties.set_batch_size(batch_rows);
   arrow_properties.set_arrow_extensions_enabled(true);
   auto reader = Guarded([&]() -> Result<std::shared_ptr<FileReader>> {
     parquet::arrow::FileReaderBuilder builder;
@@ -210,6 +212,38 @@ struct RowGroup {
   }
 };
 
+// The bytes that a column takes when it is decoded, as far as the metadata tells: they
+// may be very many more than are stored.
+int64_t DecodedBytes(const parquet::RowGroupMetaData& row_group, int leaf) {
+  const auto column = row_group.ColumnChunk(leaf);
+  // What a footer says may be nonsense, and must not overflow.
+  constexpr int64_t kMost = int64_t{1} << 30;
+  const int64_t stored = std::clamp<int64_t>(column->total_uncompressed_size(), 0, kMost);
+  const int64_t values = std::clamp<int64_t>(column->num_values(), 0, kMost);
+  switch (column->type()) {
+    case parquet::Type::BOOLEAN:
+      return values / 8;
+    case parquet::Type::INT32:
+    case parquet::Type::FLOAT:
+      return values * 4;
+    case parquet::Type::INT64:
+    case parquet::Type::DOUBLE:
+      return values * 8;
+    case parquet::Type::INT96:
+      return values * 12;
+    case parquet::Type::FIXED_LEN_BYTE_ARRAY:
+      return values * std::min(row_group.schema()->Column(leaf)->type_length(), 1 << 20);
+    default:
+      break;
+  }
+  const auto sizes = column->size_statistics();
+  const auto unencoded = sizes ? sizes->unencoded_byte_array_data_bytes : std::nullopt;
+  if (unencoded) return std::clamp(*unencoded, stored, kMost) + values * 4;
+  // Where a dictionary is used but the writer did not say: as if of its longer values.
+  constexpr int64_t kUnknown = 256;
+  return column->has_dictionary_page() ? std::max(stored, values * kUnknown) : stored;
+}
+
 struct SizedColumn {
   size_t position;  // among all that are read
   int64_t bytes;
@@ -251,7 +285,7 @@ Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
     }
     others.push_back({i, 0});
     for (const int leaf : leaves.back()) {
-      others.back().bytes += metadata.ColumnChunk(leaf)->total_uncompressed_size();
+      others.back().bytes += DecodedBytes(metadata, leaf);
     }
   }
   // Without any column there is nothing to decode, but there are rows.
@@ -279,17 +313,20 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
   group->first_row = first_row;
   const auto row_group = metadata->RowGroup(index);
   group->rows = row_group->num_rows();
-  const int64_t row_bytes =
-      row_group->total_byte_size() / std::max<int64_t>(group->rows, 1) + 1;
-  group->batch_rows = std::clamp<int64_t>(kBatchBytes / row_bytes, 64, kMaxBatchRows);
-  ARROW_ASSIGN_OR_RAISE(
-      group->reader,
-      OpenReader(input, options.counter, group->batch_rows, std::move(metadata)));
+  ARROW_ASSIGN_OR_RAISE(group->reader,
+                        OpenReader(input, options.counter, std::move(metadata)));
   ARROW_ASSIGN_OR_RAISE(auto schema, SchemaOf(*group->reader));
   group->projection = MakeProjection(*schema, options);
+  std::vector<int> leaves;
   for (const int column : group->projection.indices) {
     group->fields.push_back(schema->field(column));
+    AppendLeaves(group->reader->manifest().schema_fields[column], &leaves);
   }
+  int64_t bytes = 0;
+  for (const int leaf : leaves) bytes += DecodedBytes(*row_group, leaf);
+  const int64_t row_bytes = bytes / std::max<int64_t>(group->rows, 1) + 1;
+  group->batch_rows = std::clamp<int64_t>(kBatchBytes / row_bytes, 1, kMaxBatchRows);
+  group->reader->set_batch_size(group->batch_rows);
   const Status opened = Guarded([&] { return OpenGroups(*row_group, group.get()); });
   if (!opened.ok()) return group->At(0, opened);
   return [group, next = int64_t{0}]() mutable -> Result<std::optional<DecodeTask>> {
@@ -300,7 +337,7 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
 }
 
 Result<Sample> SampleParquet(const Input& input, const ReadOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, 1024, nullptr));
+  ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, nullptr));
   auto schema = SchemaOf(*reader);
   if (!schema.ok()) return AtFile(input.file.path, schema.status());
   Sample sample;
@@ -333,7 +370,7 @@ Result<std::vector<Fragment>> RowGroups(const parquet::FileMetaData& metadata) {
 
 Result<OpenedFile> OpenParquet(const Input& input, const ReadOptions& options,
                                std::shared_ptr<const FileIndex>) {
-  ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, 1024, nullptr));
+  ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, nullptr));
   const auto metadata = reader->parquet_reader()->metadata();
   OpenedFile file;
   auto groups = Guarded([&] { return RowGroups(*metadata); });
