@@ -244,6 +244,19 @@ int64_t DecodedBytes(const parquet::RowGroupMetaData& row_group, int leaf) {
   return column->has_dictionary_page() ? std::max(stored, values * kUnknown) : stored;
 }
 
+// Decides how many rows are decoded at a time.
+void SizeBatches(const parquet::RowGroupMetaData& row_group, RowGroup* group) {
+  std::vector<int> leaves;
+  for (const int column : group->projection.indices) {
+    AppendLeaves(group->reader->manifest().schema_fields[column], &leaves);
+  }
+  int64_t bytes = 0;
+  for (const int leaf : leaves) bytes += DecodedBytes(row_group, leaf);
+  const int64_t row_bytes = bytes / std::max<int64_t>(group->rows, 1) + 1;
+  group->batch_rows = std::clamp<int64_t>(kBatchBytes / row_bytes, 1, kMaxBatchRows);
+  group->reader->set_batch_size(group->batch_rows);
+}
+
 struct SizedColumn {
   size_t position;  // among all that are read
   int64_t bytes;
@@ -317,17 +330,13 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
                         OpenReader(input, options.counter, std::move(metadata)));
   ARROW_ASSIGN_OR_RAISE(auto schema, SchemaOf(*group->reader));
   group->projection = MakeProjection(*schema, options);
-  std::vector<int> leaves;
   for (const int column : group->projection.indices) {
     group->fields.push_back(schema->field(column));
-    AppendLeaves(group->reader->manifest().schema_fields[column], &leaves);
   }
-  int64_t bytes = 0;
-  for (const int leaf : leaves) bytes += DecodedBytes(*row_group, leaf);
-  const int64_t row_bytes = bytes / std::max<int64_t>(group->rows, 1) + 1;
-  group->batch_rows = std::clamp<int64_t>(kBatchBytes / row_bytes, 1, kMaxBatchRows);
-  group->reader->set_batch_size(group->batch_rows);
-  const Status opened = Guarded([&] { return OpenGroups(*row_group, group.get()); });
+  const Status opened = Guarded([&] {
+    SizeBatches(*row_group, group.get());
+    return OpenGroups(*row_group, group.get());
+  });
   if (!opened.ok()) return group->At(0, opened);
   return [group, next = int64_t{0}]() mutable -> Result<std::optional<DecodeTask>> {
     if (next == group->batches()) return std::nullopt;
