@@ -2,6 +2,7 @@
 """Streaming, memory, threads and processes: how a reader begins, goes on and ends."""
 
 import gc
+import gzip
 import json
 import os
 import pickle
@@ -620,3 +621,29 @@ def test_count_rows_finds_damage(tmp_path):
         fast_axolotl.count_rows(path)
     path.write_text('{"a": 1}\n{"a": \n')
     assert fast_axolotl.count_rows(path) == 2
+
+
+FEW_DESCRIPTORS = """
+import resource, sys
+import fast_axolotl
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[2])))
+if sys.argv[3] == "plain":
+    batches = fast_axolotl.streaming_dataset_reader(sys.argv[1], 10)
+else:
+    batches = fast_axolotl.StreamingDataset(sys.argv[1], 10, shuffle=True)
+print(sum(len(batch["a"]) for batch in batches))
+"""
+
+
+@pytest.mark.parametrize("how", ["plain", "shuffled"])
+@pytest.mark.parametrize("suffix", [".parquet.gz", ".jsonl.gz", ".parquet"])
+def test_many_files_need_few_descriptors(suffix, how, tmp_path):
+    """Those with a footer inside a codec stand in temporary files while being read."""
+    (format_,) = (f for f in FORMATS if f.suffix == suffix.removesuffix(".gz"))
+    data = format_.write(format_.fit(table(a=[1, 2, 3])))
+    for i in range(300):
+        (tmp_path / f"{i}{suffix}").write_bytes(
+            gzip.compress(data) if suffix.endswith(".gz") else data
+        )
+    # torch, which the data set class needs where it is installed, has files open, too.
+    assert python(FEW_DESCRIPTORS, tmp_path, 256, how).strip() == "900"

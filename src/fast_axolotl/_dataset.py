@@ -15,12 +15,11 @@ from fast_axolotl._packing import (
     PackedBatches,
     Packing,
     PlanOrder,
-    ShareTurns,
-    Turns,
 )
 from fast_axolotl._progress import Progress
 from fast_axolotl._state import State
 from fast_axolotl._topology import Topology
+from fast_axolotl._turns import ShareTurns, Turns
 
 if TYPE_CHECKING:
     from typing import Self

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, cast
 from fast_axolotl import _core, _options, _state, _topology
 from fast_axolotl._board import Board
 from fast_axolotl._iterator import DatasetIterator, Position, RowIterator, Run
-from fast_axolotl._packing import Cursor, Mark
+from fast_axolotl._packing import Mark
 from fast_axolotl._reader import Batch
 from fast_axolotl._state import State
 from fast_axolotl._stats import Stats
 from fast_axolotl._topology import PassCounter, Topology
+from fast_axolotl._turns import Cursor
 
 if TYPE_CHECKING:
     from typing import Self

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from fast_axolotl._epochs import BatchSource, EpochDataset
-    from fast_axolotl._packing import Cursor, Lanes
     from fast_axolotl._topology import Topology
+    from fast_axolotl._turns import Cursor, Lanes
 
 
 @dataclass(frozen=True, slots=True)

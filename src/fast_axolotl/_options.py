@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._output import Handover, Output, Transform
-    from fast_axolotl._packing import Cursor, PackedBatches, ShareTurns, Turns
+    from fast_axolotl._packing import PackedBatches
     from fast_axolotl._tensors import PackOptions, Pad
+    from fast_axolotl._turns import Cursor, ShareTurns, Turns
 
 # No Sequence, because a str is one.
 Columns: TypeAlias = "list[str] | tuple[str, ...]"
@@ -96,7 +97,7 @@ class Options:
 
     def plain_packed(self, pack: PackOptions, dataset: _core.Dataset) -> PackedBatches:
         """Start a pass over the packed rows of all files, in their order."""
-        from fast_axolotl._packing import Cursor, Turns
+        from fast_axolotl._turns import Cursor, Turns
 
         reader = self.plain_reader(dataset)
         return self.packed(pack, reader, None, Turns([0]), {0: Cursor()})

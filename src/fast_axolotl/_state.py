@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from fast_axolotl._packing import Cursor, Lanes
+from fast_axolotl._turns import Cursor, Lanes
 
 VERSION: Final = 1
 _HASHED_BYTES: Final = 16 << 10

@@ -11,6 +11,9 @@ namespace fast_axolotl {
 namespace {
 
 constexpr size_t kSampledFiles = 16;
+// A file with a footer inside a codec is kept decompressed, in an open temporary file, as
+// long as its input is. Of so many files, the first, inputs are kept all the same.
+constexpr size_t kKeptSpools = 8;
 
 bool IsJson(const Input& input) {
   return input.format == &kJson || input.format == &kJsonl;
@@ -40,6 +43,8 @@ Result<Input> Dataset::input(size_t file) const {
     if (inputs_[file]) return *inputs_[file];
   }
   ARROW_ASSIGN_OR_RAISE(Input input, DetectInput(files_[file], format_));
+  // Only formats with footers have a count.
+  if (input.codec && input.format->count && file >= kKeptSpools) return input;
   std::lock_guard lock(mutex_);
   if (!inputs_[file]) {
     // The content is for the one that opens the file now, not to be kept.
