@@ -23,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs" / "performance"
-INSTALL = "pip install -e '.[bench]'"
+INSTALL = "pip install '.[bench]'"
 
 
 def machine() -> dict[str, Any]:
@@ -89,7 +89,7 @@ def conditions(about: dict[str, Any]) -> str:
         f"Measured on {cores} of {where['cpu']}, {where['memory_gib']} GiB of memory, "
         f"{where['system']}, load average {where['load']} at "
         f"the start; {told}. To repeat it:\n\n"
-        f"```bash\npip install -e '.[bench]'\n{about['command']}\n```\n"
+        f"```bash\npip install '.[bench]'\n{about['command']}\n```\n"
     )
 
 
