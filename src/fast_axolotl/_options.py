@@ -54,9 +54,6 @@ class Options:
         self.csv: Final = csv
         self.handover: Final = handover
 
-    def __repr__(self) -> str:
-        return f"Options({vars(self)})"
-
     def with_handover(self, handover: Handover) -> Options:
         """Return the same arguments but for what becomes of the rows."""
         return Options(**{**vars(self), "handover": handover})

@@ -34,9 +34,6 @@ class Handover:
         self.pack: Final = pack
         self.transform: Final = transform
 
-    def __repr__(self) -> str:
-        return f"Handover({vars(self)})"
-
     @property
     def keeps_rows(self) -> bool:
         """Whether batches hold the rows of the files, in whatever form."""
