@@ -10,6 +10,7 @@
 #include "bindings/arrow_to_python.h"
 #include "bindings/json_to_python.h"
 #include "bindings/pause_collector.h"
+#include "core/common/memory.h"
 #include "core/format/options.h"
 
 namespace nb = nanobind;
@@ -72,6 +73,7 @@ int64_t PlaceColumn(const Piece& piece, const std::string& name, int64_t row,
 }  // namespace
 
 nb::object BatchToDict(const Dataset& dataset, const Batch& batch, Misfit* misfit) {
+  KeepFreedMemory();
   const PauseCollector pause;
   nb::dict dict;
   for (const std::string& name : KeysOf(dataset, batch)) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "arrow/buffer.h"
+#include "core/common/memory.h"
 
 namespace fast_axolotl {
 namespace {
@@ -44,7 +45,8 @@ class DecodedStream : public arrow::io::InputStream {
   }
 
   Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(nbytes));
+    ARROW_ASSIGN_OR_RAISE(auto buffer,
+                          arrow::AllocateResizableBuffer(nbytes, BufferPool()));
     ARROW_ASSIGN_OR_RAISE(int64_t done, Read(nbytes, buffer->mutable_data()));
     ARROW_RETURN_NOT_OK(buffer->Resize(done, /*shrink_to_fit=*/true));
     return std::shared_ptr<arrow::Buffer>(std::move(buffer));

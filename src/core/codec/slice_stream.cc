@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "arrow/buffer.h"
+#include "core/common/memory.h"
 
 namespace fast_axolotl {
 namespace {
@@ -44,7 +45,8 @@ class Slice : public arrow::io::InputStream {
 Result<std::shared_ptr<arrow::io::InputStream>> SliceStream(
     std::shared_ptr<arrow::io::InputStream> stream, int64_t skip, int64_t size) {
   constexpr int64_t kBlock = int64_t{256} << 10;
-  ARROW_ASSIGN_OR_RAISE(auto block, arrow::AllocateBuffer(std::min(skip, kBlock)));
+  ARROW_ASSIGN_OR_RAISE(auto block,
+                        arrow::AllocateBuffer(std::min(skip, kBlock), BufferPool()));
   while (skip > 0) {
     ARROW_ASSIGN_OR_RAISE(const int64_t got,
                           stream->Read(std::min(skip, kBlock), block->mutable_data()));

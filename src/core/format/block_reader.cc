@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/common/memory.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
@@ -15,8 +16,9 @@ Status BlockReader::Fill(int64_t want) {
   if (!buffer_ || begin_ + capacity > buffer_->size()) {
     // What a block hands out stays with it; only the part row moves on. While one row
     // grows the buffer doubles, so that moving it stays linear.
-    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::ResizableBuffer> grown,
-                          arrow::AllocateResizableBuffer(std::max(capacity, held * 2)));
+    ARROW_ASSIGN_OR_RAISE(
+        std::shared_ptr<arrow::ResizableBuffer> grown,
+        arrow::AllocateResizableBuffer(std::max(capacity, held * 2), BufferPool()));
     if (held > 0) std::memcpy(grown->mutable_data(), buffer_->data() + begin_, held);
     buffer_ = std::move(grown);
     begin_ = 0;
@@ -63,7 +65,8 @@ Block BlockReader::CutOff(size_t end) {
     // The bytes behind the block move to a buffer of their own: the block's text needs
     // its padding, and its decoder may write there while this reader goes on.
     buffer_ = nullptr;
-    auto moved = arrow::AllocateResizableBuffer(rest + target_ + Block::kPadding);
+    auto moved =
+        arrow::AllocateResizableBuffer(rest + target_ + Block::kPadding, BufferPool());
     if (moved.ok()) {
       buffer_ = std::move(*moved);
       std::memcpy(buffer_->mutable_data(), block.begin + block.size, rest);

@@ -15,7 +15,9 @@
 #include "arrow/array/util.h"
 #include "arrow/compute/api_vector.h"
 #include "arrow/compute/cast.h"
+#include "arrow/compute/exec.h"
 #include "arrow/type_traits.h"
+#include "core/common/memory.h"
 #include "core/format/convert_numbers.h"
 #include "core/format/family.h"
 
@@ -79,7 +81,8 @@ Result<ArrayPtr> Join(const Lists& lists, const TypePtr& type, BufferPtr valid) 
   }
   ARROW_ASSIGN_OR_RAISE(
       std::shared_ptr<arrow::Buffer> offsets,
-      arrow::AllocateBuffer((size + 1) * static_cast<int64_t>(sizeof(Offset))));
+      arrow::AllocateBuffer((size + 1) * static_cast<int64_t>(sizeof(Offset)),
+                            BufferPool()));
   auto* out = offsets->mutable_data_as<Offset>();
   *out = 0;
   for (const int64_t length : lists.lengths) {
@@ -259,7 +262,9 @@ Result<Lists> SplitLists(const arrow::Array& array) {
 }
 
 Result<ArrayPtr> TakeRows(const ArrayPtr& array, const arrow::Array& indices) {
-  auto taken = arrow::compute::Take(*array, indices);
+  arrow::compute::ExecContext context(BufferPool());
+  auto taken = arrow::compute::Take(*array, indices,
+                                    arrow::compute::TakeOptions::Defaults(), &context);
   if (taken.ok() || !taken.status().IsNotImplemented()) return taken;
   // Arrow's own function has no string views and no run-end encoded values: those are put
   // together row by row.
@@ -272,7 +277,7 @@ Result<ArrayPtr> TakeRows(const ArrayPtr& array, const arrow::Array& indices) {
   for (int64_t i = 0; i < rows.length(); ++i) {
     parts.push_back(rows.IsNull(i) ? null : array->Slice(rows.Value(i), 1));
   }
-  return arrow::Concatenate(parts);
+  return arrow::Concatenate(parts, BufferPool());
 }
 
 Result<ArrayPtr> ConvertArray(const ArrayPtr& array, const TypePtr& type, Change change) {

@@ -13,6 +13,7 @@
 #include "arrow/compute/cast.h"
 #include "arrow/type_traits.h"
 #include "arrow/util/bitmap_ops.h"
+#include "core/common/memory.h"
 #include "core/common/number.h"
 
 namespace fast_axolotl {
@@ -113,7 +114,7 @@ Result<ArrayPtr> ConvertNumbers(const ArrayPtr& array, const TypePtr& type,
   if (type->id() == Type::HALF_FLOAT) return ToHalfFloats(array, type, nearest);
   const int64_t size = array->length();
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> values,
-                        arrow::AllocateBuffer(size * type->byte_width()));
+                        arrow::AllocateBuffer(size * type->byte_width(), BufferPool()));
   ARROW_RETURN_NOT_OK(WithNumber(*array->type(), [&](auto source) {
     return WithNumber(*type, [&](auto target) -> Status {
       using From = decltype(source);
@@ -136,9 +137,8 @@ Result<ArrayPtr> ConvertNumbers(const ArrayPtr& array, const TypePtr& type,
 Result<std::shared_ptr<arrow::Buffer>> ValidityOf(const arrow::Array& array) {
   if (array.null_count() == 0) return nullptr;
   if (array.offset() == 0) return array.null_bitmap();
-  return arrow::internal::CopyBitmap(arrow::default_memory_pool(),
-                                     array.null_bitmap_data(), array.offset(),
-                                     array.length());
+  return arrow::internal::CopyBitmap(BufferPool(), array.null_bitmap_data(),
+                                     array.offset(), array.length());
 }
 
 }  // namespace fast_axolotl

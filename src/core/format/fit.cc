@@ -16,6 +16,7 @@
 #include "arrow/scalar.h"
 #include "arrow/type.h"
 #include "arrow/type_traits.h"
+#include "core/common/memory.h"
 #include "core/common/text.h"
 #include "core/format/block_reader.h"
 #include "core/format/convert.h"
@@ -139,7 +140,7 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
     parts.push_back(std::move(part));
     row += count;
   }
-  return arrow::Concatenate(parts);
+  return arrow::Concatenate(parts, BufferPool());
 }
 
 // What a column is, what it is to be, and how far its values may change for that.

@@ -12,6 +12,7 @@
 #include "arrow/array/builder_binary.h"
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
+#include "core/common/memory.h"
 #include "core/format/block_reader.h"
 #include "core/format/fit.h"
 #include "core/format/format.h"
@@ -33,7 +34,7 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
   const size_t valid = ValidUtf8Prefix(text);
   const bool wanted = options.Wants(kColumn);
   Decoded decoded;
-  arrow::StringBuilder builder;
+  arrow::StringBuilder builder(BufferPool());
   int64_t rows = 0;
   Status memory = builder.ReserveData(block.size);
   for (size_t begin = 0; begin < text.size() && memory.ok(); ++rows) {

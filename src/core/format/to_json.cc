@@ -11,6 +11,7 @@
 #include "arrow/extension_type.h"
 #include "arrow/type_traits.h"
 #include "arrow/util/float16.h"
+#include "core/common/memory.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
@@ -276,7 +277,7 @@ Status AppendJson(const arrow::Array& array, int64_t row, std::string* out) {
 }
 
 Result<std::shared_ptr<arrow::Array>> ToJson(const arrow::Array& array) {
-  arrow::StringBuilder builder;
+  arrow::StringBuilder builder(BufferPool());
   std::string text;
   for (int64_t row = 0; row < array.length(); ++row) {
     text.clear();

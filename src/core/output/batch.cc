@@ -9,6 +9,7 @@
 
 #include <utility>
 
+#include "core/common/memory.h"
 #include "core/common/text.h"
 #include "core/format/convert.h"
 
@@ -45,7 +46,7 @@ Result<std::shared_ptr<arrow::Array>> JoinDictionaries(const arrow::ArrayVector&
 }
 
 Result<std::shared_ptr<arrow::Array>> Join(const arrow::ArrayVector& parts) {
-  auto joined = arrow::Concatenate(parts);
+  auto joined = arrow::Concatenate(parts, BufferPool());
   if (joined.ok() || parts[0]->type_id() != arrow::Type::DICTIONARY) return joined;
   return JoinDictionaries(parts);
 }

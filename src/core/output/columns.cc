@@ -16,6 +16,7 @@
 #include <string>
 #include <utility>
 
+#include "core/common/memory.h"
 #include "core/format/convert.h"
 #include "core/format/family.h"
 #include "core/format/options.h"
@@ -45,7 +46,7 @@ void PutNaN(const arrow::Array& array, T nan, uint8_t* bytes) {
 
 Result<std::shared_ptr<arrow::Buffer>> Copy(const uint8_t* values, int64_t size) {
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(size));
+                        arrow::AllocateBuffer(size, BufferPool()));
   if (size > 0) std::memcpy(buffer->mutable_data(), values, size);
   return buffer;
 }
@@ -53,7 +54,7 @@ Result<std::shared_ptr<arrow::Buffer>> Copy(const uint8_t* values, int64_t size)
 // One byte for each bit of an array of truth values.
 Result<std::shared_ptr<arrow::Buffer>> Unpack(const arrow::BooleanArray& array) {
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(array.length()));
+                        arrow::AllocateBuffer(array.length(), BufferPool()));
   for (int64_t i = 0; i < array.length(); ++i) {
     buffer->mutable_data()[i] = array.Value(i) ? 1 : 0;
   }

@@ -11,6 +11,8 @@
 #include <memory>
 #include <utility>
 
+#include "core/common/memory.h"
+
 namespace fast_axolotl {
 namespace {
 
@@ -70,8 +72,9 @@ Status Prepare(int64_t begin, int64_t end, Lists* lists) {
     lists->values = values;
     return Status::OK();
   }
-  ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> copy,
-                        arrow::AllocateBuffer((end - begin) * lists->width));
+  ARROW_ASSIGN_OR_RAISE(
+      std::shared_ptr<arrow::Buffer> copy,
+      arrow::AllocateBuffer((end - begin) * lists->width, BufferPool()));
   uint8_t* out = copy->mutable_data();
   if (boolean) {
     const auto& bits = static_cast<const arrow::BooleanArray&>(*lists->items);

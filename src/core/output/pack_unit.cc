@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "core/common/memory.h"
 #include "core/common/text.h"
 #include "core/output/numbers.h"
 
@@ -119,7 +120,7 @@ Result<Sequences> Copy(const Sequences& sequences) {
   int64_t values = 0;
   for (const Sequences::Row& row : sequences.rows) values += row.length;
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(values * width));
+                        arrow::AllocateBuffer(values * width, BufferPool()));
   Sequences copy;
   copy.type = sequences.type;
   copy.owners.push_back(buffer);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "arrow/buffer.h"
+#include "core/common/memory.h"
 #include "core/output/numbers.h"
 
 namespace fast_axolotl {
@@ -27,7 +28,7 @@ Result<std::shared_ptr<arrow::Tensor>> EmptyTensor(
     bytes *= extent;
   }
   ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> buffer,
-                        arrow::AllocateBuffer(bytes));
+                        arrow::AllocateBuffer(bytes, BufferPool()));
   return arrow::Tensor::Make(type, buffer, shape);
 }
 

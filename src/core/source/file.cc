@@ -12,6 +12,7 @@
 
 #include "arrow/buffer.h"
 #include "arrow/memory_pool.h"
+#include "core/common/memory.h"
 
 namespace fast_axolotl {
 namespace {
@@ -82,7 +83,8 @@ class PreadFile : public arrow::io::RandomAccessFile {
                                                 int64_t nbytes) override {
     // A damaged footer may ask for more than there is; do not allocate for it.
     nbytes = std::min(nbytes, std::max<int64_t>(file_.size - position, 0));
-    ARROW_ASSIGN_OR_RAISE(auto buffer, arrow::AllocateResizableBuffer(nbytes));
+    ARROW_ASSIGN_OR_RAISE(auto buffer,
+                          arrow::AllocateResizableBuffer(nbytes, BufferPool()));
     ARROW_ASSIGN_OR_RAISE(int64_t done, ReadAt(position, nbytes, buffer->mutable_data()));
     ARROW_RETURN_NOT_OK(buffer->Resize(done, /*shrink_to_fit=*/false));
     return std::shared_ptr<arrow::Buffer>(std::move(buffer));
@@ -140,7 +142,7 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStrea
   ::unlink(name.c_str());
 
   constexpr int64_t kBlock = int64_t{1} << 20;
-  ARROW_ASSIGN_OR_RAISE(auto block, arrow::AllocateBuffer(kBlock));
+  ARROW_ASSIGN_OR_RAISE(auto block, arrow::AllocateBuffer(kBlock, BufferPool()));
   int64_t size = 0;
   for (;;) {
     ARROW_ASSIGN_OR_RAISE(const int64_t got, stream.Read(kBlock, block->mutable_data()));

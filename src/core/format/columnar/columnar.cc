@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "arrow/util/io_util.h"
+#include "core/common/memory.h"
 #include "core/common/text.h"
 #include "core/format/fit.h"
 #include "core/format/schema.h"
@@ -11,7 +12,7 @@
 namespace fast_axolotl {
 
 arrow::MemoryPool* DecodePool() {
-  static arrow::CappedMemoryPool pool(arrow::default_memory_pool(),
+  static arrow::CappedMemoryPool pool(BufferPool(),
                                       arrow::internal::GetTotalMemoryBytes() / 4 * 3);
   return &pool;
 }

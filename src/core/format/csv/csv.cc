@@ -15,6 +15,7 @@
 #include "arrow/array/util.h"
 #include "arrow/record_batch.h"
 #include "arrow/type.h"
+#include "core/common/memory.h"
 #include "core/common/text.h"
 #include "core/format/block_reader.h"
 #include "core/format/csv/cell_kind.h"
@@ -85,7 +86,7 @@ template <typename Builder, typename Append>
 Result<std::shared_ptr<arrow::Array>> BuildColumn(const Block& block, const Cells& cells,
                                                   size_t column, size_t rows,
                                                   size_t* misfit, Append&& append) {
-  Builder builder;
+  Builder builder(BufferPool());
   ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(rows)));
   for (size_t row = 0; row < rows; ++row) {
     const Cell& cell = cells.cells[row * cells.columns + column];

@@ -13,6 +13,7 @@
 #include "arrow/array/builder_primitive.h"
 #include "arrow/array/util.h"
 #include "arrow/util/bit_util.h"
+#include "core/common/memory.h"
 #include "core/common/number.h"
 #include "core/format/options.h"
 
@@ -334,7 +335,7 @@ Result<Column::Finished> Column::Finish(int64_t rows, const char* text, bool cla
   if (shape_ == Shape::kList) {
     ARROW_ASSIGN_OR_RAISE(auto items, values_.Finish());
     ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> offsets,
-                          arrow::AllocateBuffer((rows + 1) * 4));
+                          arrow::AllocateBuffer((rows + 1) * 4, BufferPool()));
     auto* out = offsets->mutable_data_as<int32_t>();
     out[0] = 0;
     std::copy(list_ends_.begin(), list_ends_.end(), out + 1);
@@ -351,7 +352,7 @@ Result<Column::Finished> Column::Finish(int64_t rows, const char* text, bool cla
         arrow::field(name_, type),
         std::make_shared<arrow::ListArray>(type, rows, offsets, items, valid, nulls)};
   }
-  arrow::StringBuilder builder;
+  arrow::StringBuilder builder(BufferPool());
   int64_t bytes = 0;
   for (const Span& span : spans_) bytes += span.end - span.begin;
   ARROW_RETURN_NOT_OK(builder.Reserve(rows));

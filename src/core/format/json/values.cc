@@ -10,6 +10,7 @@
 #include "arrow/array/util.h"
 #include "arrow/type.h"
 #include "arrow/util/bit_util.h"
+#include "core/common/memory.h"
 
 namespace fast_axolotl::json {
 namespace {
@@ -154,7 +155,8 @@ Result<std::shared_ptr<arrow::Array>> Values::Finish() {
     ARROW_ASSIGN_OR_RAISE(buffers[0], Pack(valid_, size_));
   }
   if (kind_ == Kind::kString) {
-    ARROW_ASSIGN_OR_RAISE(auto offsets, arrow::AllocateBuffer((size_ + 1) * 4));
+    ARROW_ASSIGN_OR_RAISE(auto offsets,
+                          arrow::AllocateBuffer((size_ + 1) * 4, BufferPool()));
     auto* out = offsets->mutable_data_as<int32_t>();
     out[0] = 0;
     if (size_ > 0) std::memcpy(out + 1, ends_.data(), size_ * 4);

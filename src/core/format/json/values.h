@@ -9,6 +9,7 @@
 #include "arrow/array/array_base.h"
 #include "arrow/buffer_builder.h"
 #include "core/common/error.h"
+#include "core/common/memory.h"
 
 namespace fast_axolotl::json {
 
@@ -54,9 +55,9 @@ class Values {
   Kind kind_ = Kind::kNull;
   int64_t size_ = 0;
   int64_t nulls_ = 0;
-  arrow::BufferBuilder fixed_;               // int64, double, or a byte for each bool
-  arrow::TypedBufferBuilder<int32_t> ends_;  // of each string in bytes_
-  arrow::BufferBuilder bytes_;
+  arrow::BufferBuilder fixed_{BufferPool()};  // int64, double, or a byte for each bool
+  arrow::TypedBufferBuilder<int32_t> ends_{BufferPool()};  // of each string in bytes_
+  arrow::BufferBuilder bytes_{BufferPool()};
   std::vector<bool> valid_;  // empty as long as there is no null
 };
 
