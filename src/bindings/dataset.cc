@@ -63,8 +63,9 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
                               const std::optional<std::vector<nb::bytes>>& columns,
                               const std::vector<std::tuple<nb::bytes, nb::object>>& types,
                               const std::optional<std::string>& csv_delimiter,
-                              bool csv_header, bool keep_begun) {
+                              bool csv_header, bool keep_begun, bool keep_bad_rows) {
   ReadOptions options;
+  options.keep_bad_rows = keep_bad_rows;
   if (columns) {
     options.columns.emplace();
     for (const nb::bytes& name : *columns) options.columns->push_back(Text(name));
@@ -129,11 +130,14 @@ void RegisterDataset(nb::module_& m) {
       .def_prop_ro("bytes_total", &BytesTotal, "The files' sizes on disk, in bytes.")
       .def("count_rows", &CountRows,
            "The number of rows, and whether it is exact or an estimate.");
-  m.def("open_dataset", &Open, nb::arg("paths"), nb::arg("format").none(),
-        nb::arg("columns").none(), nb::arg("types"), nb::arg("csv_delimiter").none(),
-        nb::arg("csv_header"), nb::arg("keep_begun") = false,
-        "Looks at the files and samples their columns. keep_begun: a pass over all rows\n"
-        "as they come follows, and goes on from there.");
+  m.def(
+      "open_dataset", &Open, nb::arg("paths"), nb::arg("format").none(),
+      nb::arg("columns").none(), nb::arg("types"), nb::arg("csv_delimiter").none(),
+      nb::arg("csv_header"), nb::arg("keep_begun") = false,
+      nb::arg("keep_bad_rows") = false,
+      "Looks at the files and samples their columns. keep_begun: a pass over all rows\n"
+      "as they come follows, and goes on from there. keep_bad_rows: rows that cannot be\n"
+      "read are left out of the batches they fall into.");
 }
 
 }  // namespace fast_axolotl

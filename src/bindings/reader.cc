@@ -65,9 +65,10 @@ class Reader {
   // Makes the source of batches, of which the options tell how to read.
   using OpenSource = std::function<NextBatch(ReadOptions, const ScanOptions&)>;
 
-  Reader(std::shared_ptr<Dataset> dataset, Output output, ScanOptions scan,
+  // `in_step`: other ranks give as many batches.
+  Reader(std::shared_ptr<Dataset> dataset, Output output, bool in_step, ScanOptions scan,
          const OpenSource& open)
-      : dataset_(std::move(dataset)), output_(std::move(output)) {
+      : dataset_(std::move(dataset)), output_(std::move(output)), in_step_(in_step) {
     source_ = std::make_unique<Source>();
     scan.decode_time = decode_time_;
     const int64_t made = scan.read_ahead_bytes / kOutputPart;
@@ -81,7 +82,10 @@ class Reader {
   // Any batch of a plan, of which `lanes` lanes will be read.
   Reader(std::shared_ptr<Dataset> dataset, Output output, PlannedSource planned,
          int64_t lanes, ScanOptions scan)
-      : dataset_(std::move(dataset)), output_(std::move(output)), any_lane_(true) {
+      : dataset_(std::move(dataset)),
+        output_(std::move(output)),
+        any_lane_(true),
+        in_step_(planned.replace) {
     planned.options = Options();
     scan.decode_time = decode_time_;
     auto set = std::make_shared<LaneSet>(std::move(planned), lanes, scan);
@@ -124,6 +128,15 @@ class Reader {
   }
 
   int64_t rows_read() const { return rows_read_; }
+  int64_t rows_skipped() const { return rows_skipped_; }
+  int64_t batches_left_out() const { return batches_left_out_; }
+  nb::list TakeBadRows() {
+    nb::list taken;
+    for (const std::string& each : std::exchange(bad_rows_, {})) {
+      taken.append(nb::str(each.data(), each.size()));
+    }
+    return taken;
+  }
   bool cut() const { return cut_; }
   double decode_seconds() const {
     return static_cast<double>(decode_time_->load(std::memory_order_relaxed)) / 1e9;
@@ -193,9 +206,15 @@ class Reader {
   }
 
   OutputOptions OutputOptionsOf() const {
-    return {Schema(), output_.kind == Output::Kind::kArrow, output_.pad, output_.pack,
-            // No array of torch is read-only.
-            output_.kind == Output::Kind::kTorch};
+    OutputOptions options;
+    options.leave_out_misfits = dataset_->options().keep_bad_rows;
+    options.schema = Schema();
+    options.as_arrow = output_.kind == Output::Kind::kArrow;
+    options.pad = output_.pad;
+    options.pack = output_.pack;
+    // No array of torch is read-only.
+    options.own = output_.kind == Output::Kind::kTorch;
+    return options;
   }
 
   void Stop() {
@@ -225,66 +244,126 @@ class Reader {
 
   // A batch as a dict of lists; a null object at the end.
   nb::object GiveLists() {
-    std::optional<Batch> batch = Wait(source_->next);
-    if (!batch) return {};
-    if (batch->gathered()) {
-      const nb::gil_scoped_release release;
-      for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
+    for (;;) {
+      std::optional<Batch> batch = Wait(source_->next);
+      if (!batch) return {};
+      if (batch->gathered()) {
+        const nb::gil_scoped_release release;
+        for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
+      }
+      Misfit misfit;
+      nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
+      while (!dict.is_valid()) {
+        if (!LeftOut(misfit, &*batch)) {
+          StoreMisfit(*batch, misfit);
+          batch->Shorten(misfit.row);
+        }
+        dict = BatchToDict(*dataset_, *batch, &misfit);
+      }
+      Count(batch->rows, batch->skipped, std::move(batch->bad));
+      if (batch->rows == 0) {
+        if (any_lane_) return nb::none();
+        continue;
+      }
+      cut_ = batch->cut || stored_.is_valid();
+      return dict;
     }
-    Misfit misfit;
-    nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
-    while (!dict.is_valid()) {
-      StoreMisfit(*batch, misfit);
-      batch->Shorten(misfit.row);
-      dict = BatchToDict(*dataset_, *batch, &misfit);
-    }
-    rows_read_ += batch->rows;
-    cut_ = batch->cut || stored_.is_valid();
-    return dict;
   }
 
   // A batch as arrays or as a record batch; a null object at the end.
   nb::object GiveOutput() {
-    std::optional<OutputBatch> batch;
-    if (any_lane_) {
-      std::optional<Batch> rows = Wait(source_->next);
-      if (rows) batch = Make(*rows);
-    } else {
-      batch = Wait([this](auto timeout) { return source_->outputs->Next(timeout); });
+    for (;;) {
+      std::optional<OutputBatch> batch;
+      if (any_lane_) {
+        std::optional<Batch> rows = Wait(source_->next);
+        if (rows) batch = Make(std::move(*rows));
+      } else {
+        batch = Wait([this](auto timeout) { return source_->outputs->Next(timeout); });
+      }
+      if (!batch) return {};
+      nb::object given = Hand(&*batch);
+      if (given.is_valid()) return given;
+      if (any_lane_) return nb::none();
     }
-    if (!batch) return {};
-    cut_ = batch->origin.cut;
+  }
+
+  // A batch as Python has it; a null object where none of its rows is left.
+  nb::object Hand(OutputBatch* batch) {
     if (output_.pack) {
-      rows_read_ += batch->rows;
+      // Units are counted, empty ones too.
+      Count(batch->rows, batch->skipped, std::move(batch->bad));
+      cut_ = batch->origin.cut;
       return nb::cast(std::const_pointer_cast<PackUnit>(batch->unit));
-    }
-    if (output_.kind == Output::Kind::kArrow) {
-      rows_read_ += batch->rows;
-      return ToPyArrow(*batch->record_batch);
     }
     const ArrayKind kind =
         output_.kind == Output::Kind::kTorch ? ArrayKind::kTorch : ArrayKind::kNumpy;
+    const bool arrow = output_.kind == Output::Kind::kArrow;
+    nb::object given;
     Misfit misfit;
-    nb::object dict = ColumnsToDict(*batch, kind, &misfit);
-    while (!dict.is_valid()) {
-      StoreMisfit(batch->origin, misfit);
-      batch->origin.Shorten(misfit.row);
-      batch = Make(batch->origin);
-      dict = ColumnsToDict(*batch, kind, &misfit);
+    while (batch->rows > 0) {
+      given =
+          arrow ? ToPyArrow(*batch->record_batch) : ColumnsToDict(*batch, kind, &misfit);
+      if (given.is_valid()) break;
+      if (!LeftOut(misfit, &batch->origin)) {
+        StoreMisfit(batch->origin, misfit);
+        batch->origin.Shorten(misfit.row);
+      }
+      Batch rest = std::move(batch->origin);
+      *batch = Make(std::move(rest));
     }
-    rows_read_ += batch->rows;
-    cut_ = cut_ || stored_.is_valid();
-    return dict;
+    Count(batch->rows, batch->skipped, std::move(batch->bad));
+    cut_ = batch->origin.cut || stored_.is_valid();
+    return given;
   }
 
-  OutputBatch Make(const Batch& rows) {
-    Misfit misfit;
-    auto made = [&] {
-      const nb::gil_scoped_release release;
-      return Guarded([&] { return MakeOutput(rows, OutputOptionsOf(), &misfit); });
-    }();
-    if (!made.ok()) Throw(MisfitAt(*dataset_, rows, misfit, made.status()));
-    return std::move(*made);
+  OutputBatch Make(Batch rows) {
+    for (;;) {
+      if (rows.rows == 0 && !output_.pack) {
+        OutputBatch nothing;
+        nothing.bad = std::move(rows.bad);
+        nothing.skipped = rows.skipped;
+        return nothing;
+      }
+      Misfit misfit;
+      auto made = [&] {
+        const nb::gil_scoped_release release;
+        return Guarded([&] { return MakeOutput(rows, OutputOptionsOf(), &misfit); });
+      }();
+      if (made.ok()) return std::move(*made);
+      if (!made.status().IsInvalid() || !dataset_->options().keep_bad_rows) {
+        Throw(MisfitAt(*dataset_, rows, misfit, made.status()));
+      }
+      Check(LeaveOutMisfit(*dataset_, misfit, made.status(), &rows));
+    }
+  }
+
+  // Leaves a row out that has no Python value, where that is wanted, and the exception
+  // that is set.
+  bool LeftOut(const Misfit& misfit, Batch* batch) {
+    if (!dataset_->options().keep_bad_rows ||
+        !(PyErr_ExceptionMatches(PyExc_OSError) ||
+          PyErr_ExceptionMatches(PyExc_ValueError))) {
+      return false;
+    }
+    const nb::python_error error;
+    const std::string reason = nb::str(error.value()).c_str();
+    Check(LeaveOutMisfit(*dataset_, misfit, Status::Invalid(reason), batch));
+    return true;
+  }
+
+  // Notes down what a batch holds and lacks.
+  void Count(int64_t rows, int64_t skipped, std::vector<std::string> bad) {
+    rows_read_ += rows;
+    rows_skipped_ += skipped;
+    for (std::string& each : bad) bad_rows_.push_back(std::move(each));
+    if (rows > 0 || output_.pack) return;
+    if (in_step_) {
+      Throw(
+          Status::IOError("none of the rows of a batch fits what output= makes of them, "
+                          "and the other ranks go on with theirs: ",
+                          bad_rows_.empty() ? "" : bad_rows_.back()));
+    }
+    ++batches_left_out_;
   }
 
   // A row without a Python value ends the stream; the rows before it come first. Keeps
@@ -321,7 +400,7 @@ class Reader {
         if (PyErr_CheckSignals() != 0) throw nb::python_error();
         continue;
       }
-      if (found->rows > 0) return found;
+      if (found->rows > 0 || found->skipped > 0) return found;
       // Whoever keeps the reader keeps no threads. Other lanes may go on.
       closed_ = !any_lane_;
       return std::nullopt;
@@ -368,6 +447,7 @@ class Reader {
   const std::shared_ptr<LateColumns> late_ = std::make_shared<LateColumns>();
   const pid_t process_ = ::getpid();
   const bool any_lane_ = false;
+  const bool in_step_;
   std::unique_ptr<Source> source_;  // null once its threads are stopped
   std::atomic<bool> busy_ = false;
   std::atomic<std::thread::id> reading_;  // the thread that is in a call
@@ -375,7 +455,10 @@ class Reader {
   int64_t lane_ = 0;  // what the next call of `next` is to give
   int64_t number_ = 0;
   int64_t rows_read_ = 0;
-  bool cut_ = false;   // the batch given last: see Batch
+  int64_t rows_skipped_ = 0;
+  int64_t batches_left_out_ = 0;
+  std::vector<std::string> bad_rows_;  // of the batches given since they were taken
+  bool cut_ = false;                   // the batch given last: see Batch
   nb::object stored_;  // the error that the rows before it were delivered ahead of
 };
 
@@ -415,11 +498,14 @@ void RegisterReader(nb::module_& m) {
           [](std::shared_ptr<Dataset> dataset, int64_t batch_size, int num_threads,
              int64_t read_ahead_bytes, const Output& output) {
             const auto open = [&](ReadOptions options, const ScanOptions& scan) {
+              const bool keeps = options.keep_bad_rows;
               auto batches = std::make_shared<BatchReader>(
-                  std::make_unique<Scan>(dataset, std::move(options), scan), batch_size);
+                  std::make_unique<Scan>(dataset, std::move(options), scan), batch_size,
+                  keeps ? dataset : nullptr);
               return [batches](auto timeout) { return batches->Next(timeout); };
             };
-            return new Reader(dataset, output, {num_threads, read_ahead_bytes}, open);
+            return new Reader(dataset, output, /*in_step=*/false,
+                              {num_threads, read_ahead_bytes}, open);
           },
           nb::arg("dataset"), nb::arg("batch_size"), nb::arg("num_threads"),
           nb::arg("read_ahead_bytes"), nb::arg("output"),
@@ -432,11 +518,12 @@ void RegisterReader(nb::module_& m) {
             const auto open = [&](ReadOptions options, const ScanOptions& scan) {
               auto batches = std::make_shared<PlanReader>(
                   PlannedSource{dataset, std::move(index), std::move(plan),
-                                std::move(options), output.takes_rows()},
+                                std::move(options), output.takes_rows(), share.world > 1},
                   share, given, scan);
               return [batches](auto timeout) { return batches->Next(timeout); };
             };
-            return new Reader(dataset, output, {num_threads, read_ahead_bytes}, open);
+            return new Reader(dataset, output, share.world > 1,
+                              {num_threads, read_ahead_bytes}, open);
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("share"),
           nb::arg("given"), nb::arg("num_threads"), nb::arg("read_ahead_bytes"),
@@ -445,16 +532,22 @@ void RegisterReader(nb::module_& m) {
           "lanes",
           [](std::shared_ptr<Dataset> dataset, std::shared_ptr<DatasetIndex> index,
              std::shared_ptr<Plan> plan, int64_t lanes, int num_threads,
-             int64_t read_ahead_bytes, const Output& output) {
-            return new Reader(
-                dataset, output,
-                PlannedSource{
-                    dataset, std::move(index), std::move(plan), {}, output.takes_rows()},
-                lanes, {num_threads, read_ahead_bytes});
+             int64_t read_ahead_bytes, const Output& output, bool in_step) {
+            return new Reader(dataset, output,
+                              PlannedSource{dataset,
+                                            std::move(index),
+                                            std::move(plan),
+                                            {},
+                                            output.takes_rows(),
+                                            in_step},
+                              lanes, {num_threads, read_ahead_bytes});
           },
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
           nb::arg("num_threads"), nb::arg("read_ahead_bytes"), nb::arg("output"),
-          "Any batch of a plan, of which `lanes` lanes will be read.")
+          nb::arg("in_step") = false,
+          "Any batch of a plan, of which `lanes` lanes will be read. in_step: other "
+          "ranks "
+          "give as many batches.")
       .def("batch_at", &Reader::BatchAt, nb::arg("lane"), nb::arg("number"),
            nb::sig("def batch_at(self, lane: int, number: int) -> typing.Any"),
            "The batch of that number in that lane, of a reader made by `lanes`.")
@@ -467,6 +560,13 @@ void RegisterReader(nb::module_& m) {
       .def_prop_ro("cut", &Reader::cut,
                    "Whether an error, which comes next, made the last batch a short one.")
       .def_prop_ro("rows_read", &Reader::rows_read, "Rows delivered so far.")
+      .def_prop_ro("rows_skipped", &Reader::rows_skipped,
+                   "Rows left out so far because they could not be read.")
+      .def_prop_ro("batches_left_out", &Reader::batches_left_out,
+                   "Batches left out so far because none of their rows could be read.")
+      .def("take_bad_rows", &Reader::TakeBadRows,
+           nb::sig("def take_bad_rows(self) -> list[str]"),
+           "What is known of rows left out since the last call, as objects of JSON.")
       .def_prop_ro("decode_seconds", &Reader::decode_seconds,
                    "Time that threads spent on reading and decoding so far.")
       .def_prop_ro("bytes_read", &Reader::bytes_read, "Bytes read from disk so far.");

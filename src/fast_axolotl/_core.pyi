@@ -36,10 +36,11 @@ class Dataset:
     def count_rows(self) -> tuple[int, bool]:
         """The number of rows, and whether it is exact or an estimate."""
 
-def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, keep_begun: bool = False) -> Dataset:
+def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, keep_begun: bool = False, keep_bad_rows: bool = False) -> Dataset:
     """
     Looks at the files and samples their columns. keep_begun: a pass over all rows
-    as they come follows, and goes on from there.
+    as they come follows, and goes on from there. keep_bad_rows: rows that cannot be
+    read are left out of the batches they fall into.
     """
 
 def pad_sequences(sequences: object | None, target_length: int | None, pad_value: int, left: bool, multiple_of: int, output: str) -> object:
@@ -209,8 +210,10 @@ class Reader:
         """A share of a planned epoch, behind `given` batches of it."""
 
     @staticmethod
-    def lanes(dataset: Dataset, index: Index, plan: Plan, lanes: int, num_threads: int, read_ahead_bytes: int, output: Output) -> Reader:
-        """Any batch of a plan, of which `lanes` lanes will be read."""
+    def lanes(dataset: Dataset, index: Index, plan: Plan, lanes: int, num_threads: int, read_ahead_bytes: int, output: Output, in_step: bool = False) -> Reader:
+        """
+        Any batch of a plan, of which `lanes` lanes will be read. in_step: other ranks give as many batches.
+        """
 
     def batch_at(self, lane: int, number: int) -> Any:
         """The batch of that number in that lane, of a reader made by `lanes`."""
@@ -232,6 +235,19 @@ class Reader:
     @property
     def rows_read(self) -> int:
         """Rows delivered so far."""
+
+    @property
+    def rows_skipped(self) -> int:
+        """Rows left out so far because they could not be read."""
+
+    @property
+    def batches_left_out(self) -> int:
+        """Batches left out so far because none of their rows could be read."""
+
+    def take_bad_rows(self) -> list[str]:
+        """
+        What is known of rows left out since the last call, as objects of JSON.
+        """
 
     @property
     def decode_seconds(self) -> float:

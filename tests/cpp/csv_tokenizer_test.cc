@@ -27,7 +27,7 @@ Rows Read(std::string_view text, size_t columns, std::string* fault,
     rows[i / columns].push_back((cell.quoted ? "^" : "") +
                                 std::string(padded.begin() + cell.begin, cell.size));
   }
-  *fault = cells.fault;
+  *fault = cells.faults.empty() ? "" : cells.faults[0].reason;
   return rows;
 }
 

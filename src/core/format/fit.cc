@@ -2,6 +2,7 @@
 #include "core/format/fit.h"
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -167,20 +168,24 @@ struct Fitting {
                                            : FromMixedText(*array, type, use, change);
   }
 
-  // The first row that does not fit; some row does not.
-  int64_t FirstMisfit(const ArrayPtr& array) const {
-    int64_t good = 0;
-    int64_t size = array->length();
-    while (size > 1) {
-      const int64_t half = size / 2;
-      if ((*this)(array->Slice(good, half)).ok()) {
-        good += half;
-        size -= half;
-      } else {
-        size = half;
-      }
+  // Appends the rows of `[begin, begin + size)` that do not fit, at most `most` of them;
+  // some row does not.
+  void FindMisfits(const ArrayPtr& array, int64_t begin, int64_t size, size_t most,
+                   std::vector<int64_t>* misfits) const {
+    if (size == 1) {
+      misfits->push_back(begin);
+      return;
     }
-    return good;
+    const int64_t half = size / 2;
+    const auto fits = [&](int64_t from, int64_t count) {
+      return (*this)(array->Slice(from, count)).ok();
+    };
+    const bool first = fits(begin, half);
+    if (!first) FindMisfits(array, begin, half, most, misfits);
+    // Where the first half fits, the other does not.
+    if (misfits->size() < most && (first || !fits(begin + half, size - half))) {
+      FindMisfits(array, begin + half, size - half, most, misfits);
+    }
   }
 };
 
@@ -195,9 +200,9 @@ std::string ValueText(const arrow::Array& array, int64_t row) {
 }
 
 Status MisfitError(const ReadOptions& options, const arrow::Field& wanted,
-                   const arrow::Array& array, int64_t row, const Place& place) {
+                   const arrow::Array& array, int64_t row, const RowPlace& place) {
   return Status::IOError(
-      place(row), ": column ", Quoted(wanted.name()), ": ", ValueText(array, row),
+      place.name, ": column ", Quoted(wanted.name()), ": ", ValueText(array, row),
       " is not a value of the type ", TypeName(wanted),
       options.FixedField(wanted.name())
           ? " that schema= gives this column"
@@ -227,6 +232,75 @@ Result<std::shared_ptr<arrow::RecordBatch>> Arrange(
   return arrow::RecordBatch::Make(schema, rows.num_rows(), std::move(columns));
 }
 
+// Takes the rows away whose value in `column` does not fit: the first and all behind it,
+// or, where bad rows are kept, just those.
+Status LeaveMisfits(const ReadOptions& options, const Fitting& fit,
+                    const ArrayPtr& column, const Place& place, Decoded* decoded) {
+  std::vector<int64_t> misfits;
+  const bool all = options.keep_bad_rows;
+  fit.FindMisfits(column, 0, column->length(),
+                  all ? std::numeric_limits<size_t>::max() : 1, &misfits);
+  if (!all) {
+    const int64_t row = misfits[0];
+    decoded->end = MisfitError(options, fit.wanted, *column, row, place(row));
+    decoded->rows = decoded->rows->Slice(0, row);
+    return Status::OK();
+  }
+  std::vector<BadRow>& bad = decoded->bad;
+  const size_t known = bad.size();
+  int64_t before = 0;  // places of known bad rows before the misfit
+  size_t next = 0;
+  for (const int64_t row : misfits) {
+    for (; next < known && bad[next].at <= row + before; ++next) {
+      before += bad[next].places();
+    }
+    const RowPlace where = place(row + before);
+    const Status error = MisfitError(options, fit.wanted, *column, row, where);
+    bad.push_back(MakeBadRow(row + before, error, where.path, where.text));
+    bad.back().line = where.line;
+    bad.back().offset = where.offset;
+  }
+  std::inplace_merge(bad.begin(), bad.begin() + static_cast<ptrdiff_t>(known), bad.end(),
+                     [](const BadRow& a, const BadRow& b) { return a.at < b.at; });
+  return WithoutRows(*decoded->rows, misfits).Value(&decoded->rows);
+}
+
+// Gives the columns their types; an error leaves nothing.
+Status FitColumns(const ReadOptions& options, Typing typing, const Place& place,
+                  Decoded* decoded) {
+  const auto& schema = options.stable ? options.stable : options.types;
+  if (!schema || !decoded->rows) return Status::OK();
+  auto& rows = decoded->rows;
+  for (const auto& wanted : schema->fields()) {
+    const int index = rows->schema()->GetFieldIndex(wanted->name());
+    if (index < 0) continue;
+    const auto field = rows->schema()->field(index);
+    const bool json = IsJsonField(*field);
+    if (json == IsJsonField(*wanted) && (json || field->type()->Equals(wanted->type()))) {
+      continue;
+    }
+    const bool asked = options.FixedField(wanted->name()) != nullptr;
+    const Fitting fit{json, *wanted, asked,
+                      !asked                        ? Change::kNone
+                      : typing == Typing::kSpelling ? Change::kParsed
+                                                    : Change::kForm};
+    const auto column = rows->column(index);
+    auto converted = fit(column);
+    if (!converted.ok()) {
+      if (converted.status().IsOutOfMemory() || converted.status().IsCapacityError()) {
+        return Status::IOError(place(0).name, ": column ", Quoted(wanted->name()), ": ",
+                               converted.status().message());
+      }
+      ARROW_RETURN_NOT_OK(LeaveMisfits(options, fit, column, place, decoded));
+      converted = fit(rows->column(index));
+      ARROW_RETURN_NOT_OK(converted.status());
+    }
+    ARROW_ASSIGN_OR_RAISE(
+        rows, rows->SetColumn(index, wanted->WithName(field->name()), *converted));
+  }
+  return Status::OK();
+}
+
 }  // namespace
 
 json::Column::Use UseFor(const arrow::DataType& type, bool asked) {
@@ -252,44 +326,16 @@ json::Column::Use UseFor(const arrow::DataType& type, bool asked) {
 
 Decoded FitTypes(Decoded decoded, const ReadOptions& options, Typing typing,
                  const Place& place) {
-  const auto& schema = options.stable ? options.stable : options.types;
-  if (!schema || !decoded.rows) return decoded;
-  auto& rows = decoded.rows;
-  for (const auto& wanted : schema->fields()) {
-    const int index = rows->schema()->GetFieldIndex(wanted->name());
-    if (index < 0) continue;
-    const auto field = rows->schema()->field(index);
-    const bool json = IsJsonField(*field);
-    if (json == IsJsonField(*wanted) && (json || field->type()->Equals(wanted->type()))) {
-      continue;
-    }
-    const bool asked = options.FixedField(wanted->name()) != nullptr;
-    const Fitting fit{json, *wanted, asked,
-                      !asked                        ? Change::kNone
-                      : typing == Typing::kSpelling ? Change::kParsed
-                                                    : Change::kForm};
-    const auto column = rows->column(index);
-    auto converted = fit(column);
-    if (!converted.ok()) {
-      if (converted.status().IsOutOfMemory() || converted.status().IsCapacityError()) {
-        return {nullptr, Status::IOError(place(0), ": column ", Quoted(wanted->name()),
-                                         ": ", converted.status().message())};
-      }
-      const int64_t row = fit.FirstMisfit(column);
-      decoded.end = MisfitError(options, *wanted, *column, row, place);
-      rows = rows->Slice(0, row);
-      converted = fit(rows->column(index));
-      if (!converted.ok()) return {nullptr, converted.status()};
-    }
-    auto replaced = rows->SetColumn(index, wanted->WithName(field->name()), *converted);
-    if (!replaced.ok()) return {nullptr, replaced.status()};
-    rows = *replaced;
-  }
-  if (options.stable) {
-    auto arranged = Arrange(*rows, options.stable, options.late.get());
+  const Status fitted = FitColumns(options, typing, place, &decoded);
+  if (!fitted.ok()) return {nullptr, fitted};
+  if (options.stable && decoded.rows) {
+    auto arranged = Arrange(*decoded.rows, options.stable, options.late.get());
     if (!arranged.ok()) return {nullptr, arranged.status()};
-    rows = std::move(*arranged);
+    decoded.rows = std::move(*arranged);
   }
+  auto whole = WithBadRows(decoded.rows, decoded.bad);
+  if (!whole.ok()) return {nullptr, whole.status()};
+  decoded.rows = std::move(*whole);
   return decoded;
 }
 

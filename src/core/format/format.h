@@ -13,6 +13,7 @@
 #include "arrow/record_batch.h"
 #include "core/codec/codec.h"
 #include "core/common/error.h"
+#include "core/format/bad_rows.h"
 #include "core/format/block_reader.h"
 #include "core/format/options.h"
 
@@ -25,6 +26,8 @@ struct Input;
 struct Decoded {
   std::shared_ptr<arrow::RecordBatch> rows;
   Status end;
+  /// While it is being decoded: the bad rows, which `rows` lacks, in ascending order.
+  std::vector<BadRow> bad = {};
 };
 
 /// One piece of decoding: it touches no state but its own, so any thread may run it, at

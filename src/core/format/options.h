@@ -54,6 +54,9 @@ struct ReadOptions {
   /// Whether indexing a compressed file also finds where it can be read from; finding
   /// that takes longer than reading.
   bool restart_points = true;
+  /// Rows that cannot be read become bad rows, in their places (see bad_rows.h), instead
+  /// of an error that ends the pass.
+  bool keep_bad_rows = false;
   /// Called now and then by passes that take long; an error ends the pass.
   std::function<Status()> tick;
 

@@ -5,9 +5,11 @@
 
 #include "core/common/text.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "arrow/array/builder_binary.h"
 #include "arrow/record_batch.h"
@@ -28,10 +30,19 @@ std::string PlaceOf(const std::string& path, const Block& block, int64_t row) {
   return path + ": line " + std::to_string(block.line + row + 1);
 }
 
+void FindRowBegins(std::string_view text, std::vector<uint32_t>* begins) {
+  for (size_t at = 0; at < text.size();) {
+    begins->push_back(static_cast<uint32_t>(at));
+    const size_t end = text.find('\n', at);
+    if (end == std::string_view::npos) break;
+    at = end + 1;
+  }
+}
+
 Decoded DecodeBlock(const Block& block, const std::string& path,
                     const ReadOptions& options) {
   const std::string_view text = block.text();
-  const size_t valid = ValidUtf8Prefix(text);
+  size_t valid = ValidUtf8Prefix(text);
   const bool wanted = options.Wants(kColumn);
   Decoded decoded;
   arrow::StringBuilder builder(BufferPool());
@@ -41,11 +52,21 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
     size_t end = text.find('\n', begin);
     if (end == std::string_view::npos) end = text.size();
     if (end > valid) {
-      decoded.end = Status::IOError(
+      const Status error = Status::IOError(
           PlaceOf(path, block, rows), ", column ", valid - begin + 1, " (byte offset ",
           block.offset + static_cast<int64_t>(valid), "): expected valid UTF-8, found ",
           Quoted(text.substr(valid, 4)));
-      break;
+      if (!options.keep_bad_rows) {
+        decoded.end = error;
+        break;
+      }
+      BadRow& bad = decoded.bad.emplace_back(
+          MakeBadRow(rows, error, path, text.substr(begin, end - begin)));
+      bad.line = block.line + rows + 1;
+      bad.offset = block.offset + static_cast<int64_t>(begin);
+      begin = std::min(end + 1, text.size());
+      valid = begin + ValidUtf8Prefix(text.substr(begin));
+      continue;
     }
     std::string_view line = text.substr(begin, end - begin);
     // Without its newline at the end of the file a "\r" belongs to the line.
@@ -53,6 +74,7 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
     if (wanted) memory = builder.Append(line);
     begin = end + 1;
   }
+  const auto good = rows - static_cast<int64_t>(decoded.bad.size());
   std::shared_ptr<arrow::Array> array;
   if (memory.ok()) memory = builder.Finish(&array);
   if (!memory.ok()) return {nullptr, AtFile(path, memory)};
@@ -62,19 +84,19 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
     fields.push_back(arrow::field(kColumn, arrow::utf8()));
     arrays.push_back(std::move(array));
   }
-  decoded.rows = arrow::RecordBatch::Make(arrow::schema(fields), rows, arrays);
-  return FitTypes(std::move(decoded), options, Typing::kSpelling,
-                  [&](int64_t row) { return PlaceOf(path, block, row); });
+  decoded.rows = arrow::RecordBatch::Make(arrow::schema(fields), good, arrays);
+  std::vector<uint32_t> begins;  // of all rows, once one of them is asked for
+  return FitTypes(std::move(decoded), options, Typing::kSpelling, [&](int64_t row) {
+    if (begins.empty()) FindRowBegins(text, &begins);
+    const uint32_t begin = begins[static_cast<size_t>(row)];
+    return RowPlace{path, PlaceOf(path, block, row), block.line + row + 1,
+                    block.offset + begin,
+                    text.substr(begin, text.find('\n', begin) - begin)};
+  });
 }
 
 Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
-  const std::string_view text = block.text();
-  for (size_t at = 0; at < text.size();) {
-    begins->push_back(static_cast<uint32_t>(at));
-    const size_t end = text.find('\n', at);
-    if (end == std::string_view::npos) break;
-    at = end + 1;
-  }
+  FindRowBegins(block.text(), begins);
   return Status::OK();
 }
 

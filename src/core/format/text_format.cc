@@ -155,7 +155,11 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
     Decoded decoded = task();
     if (decoded.rows) {
       sample.rows += decoded.rows->num_rows();
-      sample.schema = WidenSchema(*sample.schema, *decoded.rows->schema(),
+      auto columns = decoded.rows->schema();
+      if (const int hidden = BadRowsIndex(*columns); hidden >= 0) {
+        ARROW_ASSIGN_OR_RAISE(columns, columns->RemoveField(hidden));
+      }
+      sample.schema = WidenSchema(*sample.schema, *columns,
                                   input.format == &kCsv ? Mixed::kString : Mixed::kJson);
     }
     ARROW_RETURN_NOT_OK(decoded.end);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/output/batch.h"
 
+#include <arrow/array/array_binary.h>
 #include <arrow/array/array_dict.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
@@ -11,6 +12,7 @@
 
 #include "core/common/memory.h"
 #include "core/common/text.h"
+#include "core/format/bad_rows.h"
 #include "core/format/convert.h"
 
 namespace fast_axolotl {
@@ -69,6 +71,75 @@ std::vector<uint32_t> OrderOf(const Batch& batch) {
   return order;
 }
 
+// Which file a row of the batch is of, and which row of it, from 0.
+std::pair<size_t, int64_t> PlaceOf(const Batch& batch, int64_t row) {
+  int64_t next = 0;
+  for (const Piece& piece : batch.pieces) {
+    for (int64_t i = 0; i < piece.num_rows(); ++i) {
+      const int64_t place = piece.gathered() ? piece.places[i] : next++;
+      if (place == row) return {piece.file, piece.row_of_file(i)};
+    }
+  }
+  return {0, 0};
+}
+
+// Leaves rows out of a gathered piece; the places behind theirs move up.
+Status LeaveOutGathered(const std::vector<bool>& left_out,
+                        const std::vector<uint32_t>& moved, Piece* piece) {
+  std::vector<uint32_t> sources;
+  std::vector<uint32_t> places;
+  std::vector<int64_t> gone;
+  for (size_t i = 0; i < piece->places.size(); ++i) {
+    if (left_out[piece->places[i]]) {
+      gone.push_back(static_cast<int64_t>(i));
+    } else {
+      sources.push_back(piece->sources[i]);
+      places.push_back(moved[piece->places[i]]);
+    }
+  }
+  piece->sources = std::move(sources);
+  piece->places = std::move(places);
+  if (!piece->taken || gone.empty()) return Status::OK();
+  return WithoutRows(*piece->rows, gone).Value(&piece->rows);
+}
+
+// Leaves the rows at some of a batch's places out.
+Status LeaveOut(const std::vector<bool>& left_out, Batch* batch) {
+  std::vector<uint32_t> moved(left_out.size());
+  uint32_t kept = 0;
+  for (size_t place = 0; place < left_out.size(); ++place) {
+    moved[place] = kept;
+    kept += left_out[place] ? 0 : 1;
+  }
+  std::vector<Piece> pieces;
+  size_t first = 0;  // place of a piece's first row
+  for (Piece& piece : batch->pieces) {
+    if (piece.gathered()) {
+      ARROW_RETURN_NOT_OK(LeaveOutGathered(left_out, moved, &piece));
+      if (!piece.places.empty()) pieces.push_back(std::move(piece));
+      continue;
+    }
+    const auto size = static_cast<size_t>(piece.rows->num_rows());
+    for (size_t begin = 0; begin < size;) {
+      size_t end = begin;
+      while (end < size && !left_out[first + end]) ++end;
+      if (begin < end) {
+        const auto from = static_cast<int64_t>(begin);
+        pieces.push_back({piece.rows->Slice(from, static_cast<int64_t>(end - begin)),
+                          piece.file,
+                          piece.first_row + from,
+                          {},
+                          {}});
+      }
+      begin = end + 1;
+    }
+    first += size;
+  }
+  batch->pieces = std::move(pieces);
+  batch->rows = kept;
+  return Status::OK();
+}
+
 }  // namespace
 
 void Batch::Shorten(int64_t count) {
@@ -84,20 +155,49 @@ void Batch::Shorten(int64_t count) {
   }
 }
 
+Status LeaveOutBad(const Dataset& dataset, Batch* batch) {
+  std::vector<bool> left_out(static_cast<size_t>(batch->rows));
+  int64_t next = 0;
+  for (Piece& piece : batch->pieces) {
+    const int64_t first = next;
+    next += piece.num_rows();
+    const int hidden = BadRowsIndex(*piece.rows->schema());
+    if (hidden < 0) continue;
+    const auto faults =
+        std::static_pointer_cast<arrow::StringArray>(piece.rows->column(hidden));
+    ARROW_ASSIGN_OR_RAISE(piece.rows, piece.rows->RemoveColumn(hidden));
+    for (int64_t i = 0; i < piece.num_rows(); ++i) {
+      const int64_t source = piece.source(i);
+      if (faults->IsNull(source)) continue;
+      left_out[piece.gathered() ? piece.places[i] : first + i] = true;
+      ++batch->skipped;
+      std::string json = BadRowJson(dataset.files()[piece.file].path,
+                                    piece.row_of_file(i) + 1, faults->GetView(source));
+      if (!json.empty()) batch->bad.push_back(std::move(json));
+    }
+  }
+  return batch->skipped > 0 ? LeaveOut(left_out, batch) : Status::OK();
+}
+
+Status LeaveOutMisfit(const Dataset& dataset, const Misfit& misfit, const Status& status,
+                      Batch* batch) {
+  const auto [file, row] = PlaceOf(*batch, misfit.row);
+  const std::string& path = dataset.files()[file].path;
+  batch->bad.push_back(BadRowJson(
+      path, row + 1,
+      HiddenText(MakeBadRow(0, MisfitAt(dataset, *batch, misfit, status), path))));
+  ++batch->skipped;
+  std::vector<bool> left_out(static_cast<size_t>(batch->rows));
+  left_out[static_cast<size_t>(misfit.row)] = true;
+  return LeaveOut(left_out, batch);
+}
+
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
                 const Status& status) {
   if (!status.IsInvalid()) return status;
-  int64_t next = 0;
-  for (const Piece& piece : batch.pieces) {
-    for (int64_t i = 0; i < piece.num_rows(); ++i) {
-      const int64_t place = piece.gathered() ? piece.places[i] : next++;
-      if (place != misfit.row) continue;
-      return Status::IOError(dataset.files()[piece.file].path, ": row ",
-                             piece.row_of_file(i) + 1, ", column ", Quoted(misfit.column),
-                             ": ", status.message());
-    }
-  }
-  return status;
+  const auto [file, row] = PlaceOf(batch, misfit.row);
+  return Status::IOError(dataset.files()[file].path, ": row ", row + 1, ", column ",
+                         Quoted(misfit.column), ": ", status.message());
 }
 
 Result<Piece> Gather(const Piece& piece) {

@@ -44,6 +44,13 @@ struct Batch {
   std::vector<Piece> pieces;
   int64_t rows = 0;
   bool cut = false;  // it is short because of an error, which comes next
+  /// Of rows that could not be read and are left out of it: what is known, as objects of
+  /// JSON (see BadRowJson), and how many they are. A batch of no rows that left none out
+  /// is the end.
+  std::vector<std::string> bad = {};
+  int64_t skipped = 0;
+
+  bool is_end() const { return rows == 0 && skipped == 0; }
 
   /// Whether its rows were gathered from many places, and not read one after another.
   bool gathered() const { return !pieces.empty() && pieces[0].gathered(); }
@@ -56,6 +63,13 @@ struct Misfit {
   int64_t row = 0;
   std::string column;
 };
+
+/// Leaves the bad rows out of a batch that has just been cut.
+Status LeaveOutBad(const Dataset& dataset, Batch* batch);
+
+/// Leaves the row of a misfit out, as one that cannot be read.
+Status LeaveOutMisfit(const Dataset& dataset, const Misfit& misfit, const Status& status,
+                      Batch* batch);
 
 /// The error that a misfit is, with its place; other statuses as they are.
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,

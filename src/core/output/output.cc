@@ -49,6 +49,8 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
                                Misfit* misfit) {
   OutputBatch output;
   output.rows = batch.rows;
+  output.bad = batch.bad;
+  output.skipped = batch.skipped;
   output.origin.cut = batch.cut;
   if (options.as_arrow) {
     ARROW_ASSIGN_OR_RAISE(output.record_batch, Collect(batch, options.schema));

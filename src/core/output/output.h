@@ -18,6 +18,8 @@ namespace fast_axolotl {
 
 /// What is made of a batch.
 struct OutputOptions {
+  /// Rows that the output cannot hold are left out, as rows that cannot be read.
+  bool leave_out_misfits = false;
   /// The columns, which all pieces have.
   std::shared_ptr<arrow::Schema> schema;
   bool as_arrow = false;  // a record batch, and no columns
@@ -29,6 +31,8 @@ struct OutputOptions {
 /// A batch in the form in which it is handed over.
 struct OutputBatch {
   int64_t rows = 0;
+  std::vector<std::string> bad = {};  // as a batch's
+  int64_t skipped = 0;
   Batch origin;  // what it was made of, as far as a value may have no Python object
   std::shared_ptr<arrow::RecordBatch> record_batch;
   std::vector<OutputColumn> columns;

@@ -42,7 +42,9 @@ Result<std::optional<Batch>> BatchReader::Next(std::chrono::milliseconds timeout
   if (!filled) return std::nullopt;
   if (next_.rows == 0) ARROW_RETURN_NOT_OK(failure_);
   next_.cut = !failure_.ok();
-  return std::exchange(next_, {});
+  Batch batch = std::exchange(next_, {});
+  if (dataset_) ARROW_RETURN_NOT_OK(LeaveOutBad(*dataset_, &batch));
+  return batch;
 }
 
 }  // namespace fast_axolotl

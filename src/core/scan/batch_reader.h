@@ -16,11 +16,14 @@ namespace fast_axolotl {
 /// and fragments. Only the last batch, or the one before an error, is shorter.
 class BatchReader {
  public:
-  BatchReader(std::unique_ptr<Scan> scan, int64_t batch_size)
-      : scan_(std::move(scan)), batch_size_(batch_size) {}
+  /// `dataset`: whose bad rows are to be left out of the batches they fall into; null
+  /// where none are kept.
+  BatchReader(std::unique_ptr<Scan> scan, int64_t batch_size,
+              std::shared_ptr<const Dataset> dataset = nullptr)
+      : scan_(std::move(scan)), batch_size_(batch_size), dataset_(std::move(dataset)) {}
 
-  /// What a wait ended with: a batch, the end (a batch of no rows), or the time
-  /// (nothing). An error comes after all rows before it, and again at every later call.
+  /// What a wait ended with: a batch, the end (see Batch), or the time (nothing). An
+  /// error comes after all rows before it, and again at every later call.
   Result<std::optional<Batch>> Next(std::chrono::milliseconds timeout);
 
  private:
@@ -28,6 +31,7 @@ class BatchReader {
 
   const std::unique_ptr<Scan> scan_;
   const int64_t batch_size_;
+  const std::shared_ptr<const Dataset> dataset_;
   Batch next_;  // the batch being filled
   Piece rest_;  // of the last piece: what the next batch begins with
   bool ended_ = false;

@@ -143,6 +143,9 @@ Result<std::optional<Batch>> LaneReader::Next(std::chrono::milliseconds timeout)
     batch = InOrder(begin, end);
   }
   ++number_;
+  if (source_.options.keep_bad_rows) {
+    ARROW_RETURN_NOT_OK(LeaveOutBad(*source_.dataset, &batch));
+  }
   return batch;
 }
 

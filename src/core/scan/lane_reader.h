@@ -22,6 +22,9 @@ struct PlannedSource {
   /// Shuffled rows are taken a window at a time, for outputs that do not gather them from
   /// where they were decoded.
   bool take = false;
+  /// A batch none of whose rows can be read is replaced by another one of its lane, so
+  /// that all ranks give as many.
+  bool replace = false;
 };
 
 /// The batches of one lane of a plan, from any of them on. Only the fragments that the

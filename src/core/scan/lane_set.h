@@ -24,9 +24,12 @@ class LaneSet {
                                     std::chrono::milliseconds timeout);
 
  private:
+  Result<Batch> Replacement(int64_t lane, int64_t number);
+
   const PlannedSource source_;
   ScanOptions scan_;
   std::map<int64_t, std::unique_ptr<LaneReader>> lanes_;
+  std::map<int64_t, Batch> last_;  // of each lane, where it may replace the next one
 };
 
 }  // namespace fast_axolotl

@@ -55,9 +55,19 @@ OutputReader::~OutputReader() {
 // comes next.
 Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
   for (;;) {
+    if (batch.rows == 0 && !options_.pack) {
+      OutputBatch nothing;
+      nothing.bad = std::move(batch.bad);
+      nothing.skipped = batch.skipped;
+      return nothing;
+    }
     Misfit misfit;
     auto output = Guarded([&] { return MakeOutput(batch, options_, &misfit); });
     if (output.ok()) return output;
+    if (options_.leave_out_misfits && output.status().IsInvalid()) {
+      ARROW_RETURN_NOT_OK(LeaveOutMisfit(*dataset_, misfit, output.status(), &batch));
+      continue;
+    }
     batch.cut = true;
     *failure = MisfitAt(*dataset_, batch, misfit, output.status());
     // A shuffled batch has its rows from anywhere: it comes whole or not at all.
@@ -76,7 +86,7 @@ bool OutputReader::Push(OutputBatch output, Status end) {
   room_.wait(lock, [&] {
     return stop_ || slots_.size() < 2 || bytes_ + bytes <= read_ahead_bytes_;
   });
-  if (output.rows > 0) {
+  if (output.rows > 0 || output.skipped > 0) {
     const Status pushed = Guarded([&] {
       slots_.push_back({std::move(output), bytes});
       return Status::OK();
@@ -106,7 +116,7 @@ void OutputReader::Work() {
     OutputBatch output;
     if (!batch.ok()) {
       failure = batch.status();
-    } else if ((*batch)->rows > 0) {
+    } else if (!(*batch)->is_end()) {
       auto made = Make(std::move(**batch), &failure);
       if (made.ok()) output = std::move(*made);
     }

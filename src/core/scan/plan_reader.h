@@ -18,8 +18,7 @@ class PlanReader {
   /// Starts behind the `given` batches that this worker gave before.
   PlanReader(PlannedSource source, const Share& share, int64_t given, ScanOptions scan);
 
-  /// What a wait ended with: a batch, the end (a batch of no rows), or the time
-  /// (nothing).
+  /// What a wait ended with: a batch, the end (see Batch), or the time (nothing).
   Result<std::optional<Batch>> Next(std::chrono::milliseconds timeout);
 
  private:

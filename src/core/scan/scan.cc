@@ -39,7 +39,7 @@ struct Scan::Stream {
   bool is_file = false;
   bool busy = false;  // a thread is in `reader`
   bool exhausted = false;
-  bool dropped = false;  // all that was wanted has been delivered
+  bool dropped = false;  // nothing more of it is wanted
   Fragment fragment;
   int64_t begin = 0;  // the rows that are wanted
   int64_t end = std::numeric_limits<int64_t>::max();
@@ -81,26 +81,31 @@ bool Scan::AllStarted() const {
   return next_ == (index_ ? units_.size() : dataset_->files().size());
 }
 
-// Takes the front stream away; what of it is still under way is dropped when it comes.
-void Scan::PopFront() {
-  Stream& front = *streams_.front();
-  bytes_ -= front.bytes;
-  front.dropped = true;
-  for (const auto& slot : front.slots) slot->dropped = true;
-  streams_.pop_front();
+// Drops what of a stream is decoded or under way; nothing more of it is wanted.
+void Scan::DropSlots(Stream* stream) {
+  bytes_ -= std::exchange(stream->bytes, 0);
+  stream->dropped = true;
+  for (const auto& slot : stream->slots) slot->dropped = true;
+  stream->slots.clear();
   work_.notify_all();
+}
+
+// Takes the front stream away.
+void Scan::PopFront() {
+  DropSlots(streams_.front().get());
+  streams_.pop_front();
 }
 
 // The wanted ones of the next rows of the front stream; none is possible.
 Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
+  const int64_t first = stream.row;
+  stream.row += rows->num_rows();
   if (!index_) {
     if (stream.file != std::exchange(delivered_file_, stream.file)) delivered_rows_ = 0;
     Piece piece{std::move(rows), stream.file, delivered_rows_, {}, {}};
     delivered_rows_ += piece.rows->num_rows();
     return piece;
   }
-  const int64_t first = stream.row;
-  stream.row += rows->num_rows();
   const int64_t begin = std::clamp(stream.begin, first, stream.row);
   const int64_t end = std::clamp(stream.end, first, stream.row);
   return Piece{rows->Slice(begin - first, end - begin),
@@ -108,6 +113,22 @@ Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
                stream.fragment.row + begin,
                {},
                {}};
+}
+
+// What the front stream would still give, as lost rows, where an error may be passed
+// over; nothing where it may not.
+Result<std::optional<Piece>> Scan::PassOver(const Status& error) {
+  if (!options_.keep_bad_rows || !IsOfData(error)) return std::nullopt;
+  Stream& front = *streams_.front();
+  BadRow lost = MakeBadRow(0, error, dataset_->files()[front.file].path);
+  if (front.fragment.rows >= 0) {
+    lost.rows = front.fragment.rows - front.row;
+  } else {
+    lost.rows = BadRow::kUnknown;
+    lost.reason += "; what follows in this file is lost";
+  }
+  ARROW_ASSIGN_OR_RAISE(auto rows, WithBadRows(nullptr, {std::move(lost)}));
+  return Trim(front, std::move(rows));
 }
 
 Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
@@ -142,13 +163,22 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
         auto rows = std::move(slot->result.rows);
         if (rows && rows->num_rows() > 0) piece = Trim(front, std::move(rows));
         // A fault behind the rows that are wanted is not ours to find.
-        if (!index_ || front.row < front.end) failure_ = slot->result.end;
-        // What comes after a fault is not delivered, so it need not be decoded.
-        if (!failure_.ok()) stop_ = true;
+        if (!slot->result.end.ok() && (!index_ || front.row < front.end)) {
+          front.failure = slot->result.end;
+          DropSlots(&front);
+        }
         if (piece && piece->rows->num_rows() > 0) return piece;
         continue;
       }
-      if (front.slots.empty() && front.exhausted && !front.busy) {
+      if (front.slots.empty() && (front.dropped || (front.exhausted && !front.busy))) {
+        if (!front.failure.ok()) {
+          ARROW_ASSIGN_OR_RAISE(auto lost, PassOver(front.failure));
+          if (lost) {
+            PopFront();
+            if (lost->rows->num_rows() > 0) return lost;
+            continue;
+          }
+        }
         failure_ = front.failure;
         if (failure_.ok() && index_ && front.row != front.fragment.rows) {
           failure_ = Status::IOError(dataset_->files()[front.file].path, ": expected ",
@@ -216,7 +246,7 @@ std::shared_ptr<Scan::Stream> Scan::FindStream() {
   const bool alone = streams_.size() == 1 && AllStarted();
   const int64_t for_front = alone ? scan_.read_ahead_bytes : half;
   for (const auto& stream : streams_) {
-    if (stream->busy || stream->exhausted) continue;
+    if (stream->busy || stream->exhausted || stream->dropped) continue;
     const bool front = stream == streams_.front();
     if (!front && !room) break;
     // The front must get on even if a single task is larger than the whole queue.

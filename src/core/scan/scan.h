@@ -77,6 +77,8 @@ class Scan {
   std::shared_ptr<Stream> StartStream();
   bool AllStarted() const;
   void PopFront();
+  void DropSlots(Stream* stream);
+  Result<std::optional<Piece>> PassOver(const Status& error);
   Result<std::shared_ptr<const OpenedFile>> Open(size_t file);
   Result<std::shared_ptr<const OpenedFile>> OpenKept(size_t file);
   Piece Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows);

@@ -120,7 +120,10 @@ struct Reading {
         [this_path = path, this_options = options, this_projection = projection,
          batch = *batch, index, first_row]() -> Decoded {
           const Status valid = Guarded([&] { return ValidateBatch(*batch); });
-          if (!valid.ok()) return {nullptr, At(this_path, index, first_row, valid)};
+          if (!valid.ok()) {
+            return Lost(At(this_path, index, first_row, valid), batch->num_rows(),
+                        this_options, this_path);
+          }
           return Finish(*batch, this_projection, this_options, this_path, first_row);
         },
         bytes};

@@ -51,8 +51,22 @@ Decoded Finish(const arrow::RecordBatch& batch, const Projection& projection,
   decoded.rows = arrow::RecordBatch::Make(arrow::schema(std::move(fields)),
                                           batch.num_rows(), std::move(columns));
   return FitTypes(std::move(decoded), options, Typing::kOwn, [&](int64_t row) {
-    return path + ": row " + std::to_string(first_row + row + 1);
+    return RowPlace{path,
+                    path + ": row " + std::to_string(first_row + row + 1),
+                    BadRow::kUnknown,
+                    BadRow::kUnknown,
+                    {}};
   });
+}
+
+Decoded Lost(const Status& error, int64_t rows, const ReadOptions& options,
+             const std::string& path) {
+  if (!options.keep_bad_rows || !IsOfData(error) || rows == 0) return {nullptr, error};
+  BadRow bad = MakeBadRow(0, error, path);
+  bad.rows = rows;
+  auto lost = WithBadRows(nullptr, {bad});
+  if (!lost.ok()) return {nullptr, lost.status()};
+  return {std::move(*lost), Status::OK()};
 }
 
 }  // namespace fast_axolotl

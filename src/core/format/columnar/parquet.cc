@@ -200,7 +200,10 @@ struct RowGroup {
       std::vector<size_t> later;
       for (const size_t number : left) {
         auto taken = groups[number].Take(batch, std::exchange(wait, false), &columns);
-        if (!taken.ok()) return {nullptr, At(begin, taken.status())};
+        if (!taken.ok()) {
+          return Lost(At(begin, taken.status()), std::min(batch_rows, rows - begin),
+                      options, path);
+        }
         if (!*taken) later.push_back(number);
       }
       wait = later.size() == left.size() && !ReadAhead(batch);

@@ -5,6 +5,7 @@
 // for the syntax.
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -80,12 +81,18 @@ std::shared_ptr<arrow::DataType> InferType(const Block& block, const Cells& cell
   return all_bool ? arrow::boolean() : all_int ? arrow::int64() : arrow::float64();
 }
 
+// Rows whose cell is not of the column's kind: all of them, or the first.
+struct Misfits {
+  bool all;
+  std::vector<int64_t> rows;
+};
+
 // Builds a column with `append(text, builder)`, which says whether the text is of its
-// kind. `*misfit` is the first row whose cell is not.
+// kind.
 template <typename Builder, typename Append>
 Result<std::shared_ptr<arrow::Array>> BuildColumn(const Block& block, const Cells& cells,
                                                   size_t column, size_t rows,
-                                                  size_t* misfit, Append&& append) {
+                                                  Misfits* misfits, Append&& append) {
   Builder builder(BufferPool());
   ARROW_RETURN_NOT_OK(builder.Reserve(static_cast<int64_t>(rows)));
   for (size_t row = 0; row < rows; ++row) {
@@ -93,8 +100,9 @@ Result<std::shared_ptr<arrow::Array>> BuildColumn(const Block& block, const Cell
     if (IsNull(cell)) {
       builder.UnsafeAppendNull();
     } else if (!append(TextOf(block, cell), &builder)) {
-      *misfit = row;
-      break;
+      misfits->rows.push_back(static_cast<int64_t>(row));
+      if (!misfits->all) break;
+      builder.UnsafeAppendNull();
     }
   }
   return builder.Finish();
@@ -102,9 +110,9 @@ Result<std::shared_ptr<arrow::Array>> BuildColumn(const Block& block, const Cell
 
 template <typename Builder, typename Value>
 Result<std::shared_ptr<arrow::Array>> BuildParsed(
-    const Block& block, const Cells& cells, size_t column, size_t rows, size_t* misfit,
+    const Block& block, const Cells& cells, size_t column, size_t rows, Misfits* misfits,
     bool (*parse)(std::string_view, Value*)) {
-  return BuildColumn<Builder>(block, cells, column, rows, misfit,
+  return BuildColumn<Builder>(block, cells, column, rows, misfits,
                               [&](std::string_view text, Builder* builder) {
                                 Value value;
                                 if (!parse(text, &value)) return false;
@@ -115,70 +123,141 @@ Result<std::shared_ptr<arrow::Array>> BuildParsed(
 
 Result<std::shared_ptr<arrow::Array>> Build(const Block& block, const Cells& cells,
                                             size_t column, size_t rows,
-                                            const arrow::DataType& type, size_t* misfit) {
+                                            const arrow::DataType& type,
+                                            Misfits* misfits) {
   switch (type.id()) {
     case arrow::Type::NA:
       return arrow::MakeArrayOfNull(arrow::null(), static_cast<int64_t>(rows));
     case arrow::Type::BOOL:
-      return BuildParsed<arrow::BooleanBuilder>(block, cells, column, rows, misfit,
+      return BuildParsed<arrow::BooleanBuilder>(block, cells, column, rows, misfits,
                                                 ParseBool);
     case arrow::Type::INT64:
-      return BuildParsed<arrow::Int64Builder>(block, cells, column, rows, misfit,
+      return BuildParsed<arrow::Int64Builder>(block, cells, column, rows, misfits,
                                               ParseInt64);
     case arrow::Type::DOUBLE:
-      return BuildParsed<arrow::DoubleBuilder>(block, cells, column, rows, misfit,
+      return BuildParsed<arrow::DoubleBuilder>(block, cells, column, rows, misfits,
                                                ParseDouble);
     default:
       return BuildColumn<arrow::StringBuilder>(
-          block, cells, column, rows, misfit,
+          block, cells, column, rows, misfits,
           [](std::string_view text, arrow::StringBuilder* builder) {
             return builder->Append(text).ok();
           });
   }
 }
 
-Decoded DecodeBlock(const Pass& pass, const Block& block) {
-  // Checked before quotes are taken off, so that offsets are those of the file.
-  const size_t valid = ValidUtf8Prefix(block.text());
-  const std::string invalid = Quoted(block.text().substr(valid).substr(0, 4));
-  Cells cells = ReadRows(block.begin, 0, static_cast<uint32_t>(block.size),
-                         pass.delimiter, pass.names.size());
-  Decoded decoded;
-  size_t rows = cells.rows();
-  if (valid < static_cast<size_t>(block.size)) {
-    // The last row that begins before the fault holds it.
-    const auto after = std::upper_bound(cells.row_begins.begin(), cells.row_begins.end(),
-                                        static_cast<uint32_t>(valid));
-    const auto bad = static_cast<size_t>(after - cells.row_begins.begin());
-    if (bad > 0 && (bad < rows || cells.fault.empty() || valid < cells.fault_begin)) {
-      rows = bad - 1;
-      decoded.end = Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]),
-                                    ": expected valid UTF-8 in the row, found ", invalid);
-    }
-  }
-  if (decoded.end.ok() && !cells.fault.empty()) {
-    decoded.end =
-        Status::IOError(PlaceOf(pass, block, cells.fault_begin), ": ", cells.fault);
+// A block's rows, good and bad ones, as they stand in the file.
+class BlockRows {
+ public:
+  // `original`: the block's text before quotes were taken off.
+  BlockRows(const Pass& pass, const Block& block, std::string_view original,
+            const Cells& cells)
+      : pass_(pass), block_(block), original_(original) {
+    begins_ = cells.row_begins;
+    if (cells.faults.empty()) return;
+    for (const RowFault& fault : cells.faults) begins_.push_back(fault.begin);
+    std::sort(begins_.begin(), begins_.end());
   }
 
+  // Which of the rows it is that begins there.
+  int64_t Number(uint32_t begin) const {
+    return std::lower_bound(begins_.begin(), begins_.end(), begin) - begins_.begin();
+  }
+
+  std::string_view Text(int64_t row) const {
+    const auto i = static_cast<size_t>(row);
+    const size_t end = i + 1 < begins_.size() ? begins_[i + 1] : original_.size();
+    std::string_view text = original_.substr(begins_[i], end - begins_[i]);
+    while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
+    return text;
+  }
+
+  RowPlace Place(int64_t row) const {
+    const uint32_t begin = begins_[static_cast<size_t>(row)];
+    const std::string_view before = block_.text().substr(0, begin);
+    return {pass_.path, PlaceOf(pass_, block_, begin),
+            block_.line + CountLineEnds(before) + 1, block_.offset + begin, Text(row)};
+  }
+
+  BadRow Bad(uint32_t begin, const std::string& reason) const {
+    const int64_t row = Number(begin);
+    const RowPlace place = Place(row);
+    BadRow bad = MakeBadRow(row, Status::IOError(place.name, ": ", reason), place.path,
+                            place.text);
+    bad.line = place.line;
+    bad.offset = place.offset;
+    return bad;
+  }
+
+ private:
+  const Pass& pass_;
+  const Block& block_;
+  const std::string_view original_;
+  std::vector<uint32_t> begins_;
+};
+
+std::string InvalidUtf8(std::string_view from) {
+  return "expected valid UTF-8 in the row, found " + Quoted(from.substr(0, 4));
+}
+
+std::string Misfit(const Pass& pass, const Block& block, const Cells& cells,
+                   size_t column, int64_t row, const arrow::DataType& type) {
+  const Cell& cell = cells.cells[static_cast<size_t>(row) * cells.columns + column];
+  const std::string name = Quoted(pass.names[column]);
+  return "column " + name + ": " + Quoted(TextOf(block, cell)) + " is not of type " +
+         TypeName(*arrow::field("", type.GetSharedPtr())) +
+         ", which the column has in the sample at the files' start; fix its type, for "
+         "example with schema={" +
+         name + ": \"string\"}";
+}
+
+// Turns rows that are not valid UTF-8 into faults.
+void RefuseInvalid(const BlockRows& rows, Cells* cells) {
+  Cells good;
+  good.columns = cells->columns;
+  good.faults = std::move(cells->faults);
+  for (size_t i = 0; i < cells->rows(); ++i) {
+    const uint32_t begin = cells->row_begins[i];
+    const std::string_view text = rows.Text(rows.Number(begin));
+    const size_t valid = ValidUtf8Prefix(text);
+    if (valid < text.size()) {
+      good.faults.push_back({begin, InvalidUtf8(text.substr(valid))});
+      continue;
+    }
+    good.row_begins.push_back(begin);
+    const auto first = cells->cells.begin() + static_cast<ptrdiff_t>(i * cells->columns);
+    good.cells.insert(good.cells.end(), first,
+                      first + static_cast<ptrdiff_t>(cells->columns));
+  }
+  std::sort(good.faults.begin(), good.faults.end(),
+            [](const RowFault& a, const RowFault& b) { return a.begin < b.begin; });
+  *cells = std::move(good);
+}
+
+// The columns of the good rows, each of its kind. Rows with a cell of another kind end
+// them, or become bad ones.
+Decoded BuildColumns(const Pass& pass, const Block& block, const Cells& cells,
+                     const BlockRows& block_rows, size_t rows) {
+  Decoded decoded;
+  std::map<int64_t, std::string> misfits;  // rows, and what is wrong with them
   arrow::FieldVector fields;
   arrow::ArrayVector arrays;
   for (size_t i = 0; i < pass.names.size(); ++i) {
     if (!pass.options.Wants(pass.names[i])) continue;
     const auto type = pass.types[i] ? pass.types[i] : InferType(block, cells, i, rows);
-    size_t misfit = rows;
-    auto array = Build(block, cells, i, rows, *type, &misfit);
+    Misfits found{pass.options.keep_bad_rows, {}};
+    auto array = Build(block, cells, i, rows, *type, &found);
     if (!array.ok()) return {nullptr, AtFile(pass.path, array.status())};
-    if (misfit < rows) {
-      rows = misfit;
+    for (const int64_t row : found.rows) {
+      if (misfits.contains(row)) continue;
+      const std::string reason = Misfit(pass, block, cells, i, row, *type);
+      if (found.all) {
+        misfits.emplace(row, reason);
+        continue;
+      }
+      rows = static_cast<size_t>(row);
       decoded.end =
-          Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]), ": column ",
-                          Quoted(pass.names[i]), ": ",
-                          Quoted(TextOf(block, cells.cells[rows * cells.columns + i])),
-                          " is not of type ", TypeName(*arrow::field("", type)),
-                          ", which the column has in the sample at the files' start; "
-                          "fix its type, for example with schema={",
-                          Quoted(pass.names[i]), ": \"string\"}");
+          Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]), ": ", reason);
     }
     fields.push_back(arrow::field(pass.names[i], (*array)->type()));
     arrays.push_back(std::move(*array));
@@ -186,9 +265,58 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
   for (auto& array : arrays) array = array->Slice(0, static_cast<int64_t>(rows));
   decoded.rows = arrow::RecordBatch::Make(arrow::schema(std::move(fields)),
                                           static_cast<int64_t>(rows), std::move(arrays));
-  return FitTypes(std::move(decoded), pass.options, Typing::kSpelling, [&](int64_t row) {
-    return PlaceOf(pass, block, cells.row_begins[static_cast<size_t>(row)]);
-  });
+  if (misfits.empty()) return decoded;
+  std::vector<int64_t> left_out;
+  for (const auto& [row, reason] : misfits) {
+    left_out.push_back(row);
+    decoded.bad.push_back(
+        block_rows.Bad(cells.row_begins[static_cast<size_t>(row)], reason));
+  }
+  auto good = WithoutRows(*decoded.rows, left_out);
+  if (!good.ok()) return {nullptr, AtFile(pass.path, good.status())};
+  decoded.rows = std::move(*good);
+  return decoded;
+}
+
+Decoded DecodeBlock(const Pass& pass, const Block& block) {
+  const bool keep = pass.options.keep_bad_rows;
+  // Checked before quotes are taken off, so that offsets are those of the file.
+  const size_t valid = ValidUtf8Prefix(block.text());
+  const std::string invalid(block.text().substr(valid).substr(0, 4));
+  const std::string original(keep ? block.text() : std::string_view());
+  Cells cells = ReadRows(block.begin, 0, static_cast<uint32_t>(block.size),
+                         pass.delimiter, pass.names.size(), keep);
+  const BlockRows block_rows(pass, block, keep ? original : block.text(), cells);
+  if (keep && valid < original.size()) RefuseInvalid(block_rows, &cells);
+  size_t rows = cells.rows();
+  Status end;
+  if (!keep && valid < static_cast<size_t>(block.size)) {
+    // The last row that begins before the fault holds it.
+    const auto after = std::upper_bound(cells.row_begins.begin(), cells.row_begins.end(),
+                                        static_cast<uint32_t>(valid));
+    const auto bad = static_cast<size_t>(after - cells.row_begins.begin());
+    if (bad > 0 &&
+        (bad < rows || cells.faults.empty() || valid < cells.faults[0].begin)) {
+      rows = bad - 1;
+      end = Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]), ": ",
+                            InvalidUtf8(invalid));
+    }
+  }
+  if (!keep && end.ok() && !cells.faults.empty()) {
+    const RowFault& fault = cells.faults[0];
+    end = Status::IOError(PlaceOf(pass, block, fault.begin), ": ", fault.reason);
+  }
+  Decoded decoded = BuildColumns(pass, block, cells, block_rows, rows);
+  if (decoded.end.ok()) decoded.end = end;
+  if (keep) {
+    for (const RowFault& fault : cells.faults) {
+      decoded.bad.push_back(block_rows.Bad(fault.begin, fault.reason));
+    }
+    std::sort(decoded.bad.begin(), decoded.bad.end(),
+              [](const BadRow& a, const BadRow& b) { return a.at < b.at; });
+  }
+  return FitTypes(std::move(decoded), pass.options, Typing::kSpelling,
+                  [&](int64_t row) { return block_rows.Place(row); });
 }
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,

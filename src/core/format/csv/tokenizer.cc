@@ -162,7 +162,8 @@ void RowBegins(char* text, uint32_t begin, uint32_t end, char delimiter, size_t 
   }
 }
 
-Cells ReadRows(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns) {
+Cells ReadRows(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns,
+               bool goes_on) {
   Cells rows;
   rows.columns = columns;
   char* p = text + begin;
@@ -176,14 +177,16 @@ Cells ReadRows(char* text, uint32_t begin, uint32_t end, char delimiter, size_t 
     char* next = AppendRow(text, p, stop, delimiter, &rows.cells);
     const size_t found = rows.cells.size() - before;
     if (!next || found != columns) {
-      rows.fault = next ? "expected " + std::to_string(columns) + " cells, found " +
-                              std::to_string(found)
-                        : "a quoted cell is not closed before the end of the file";
-      rows.fault_begin = static_cast<uint32_t>(p - text);
+      rows.faults.push_back(
+          {static_cast<uint32_t>(p - text),
+           next ? "expected " + std::to_string(columns) + " cells, found " +
+                      std::to_string(found)
+                : "a quoted cell is not closed before the end of the file"});
       rows.cells.resize(before);
-      break;
+      if (!next || !goes_on) break;
+    } else {
+      rows.row_begins.push_back(static_cast<uint32_t>(p - text));
     }
-    rows.row_begins.push_back(static_cast<uint32_t>(p - text));
     p = next;
   }
   return rows;

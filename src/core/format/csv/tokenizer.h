@@ -22,14 +22,18 @@ struct Cell {
   uint32_t quoted : 1;
 };
 
+/// A row that cannot be read.
+struct RowFault {
+  uint32_t begin;
+  std::string reason;
+};
+
 /// The cells of a block, row after row.
 struct Cells {
   size_t columns = 0;
   std::vector<Cell> cells;
   std::vector<uint32_t> row_begins;
-  /// Why the row after the last one could not be read; empty if there is none.
-  std::string fault;
-  uint32_t fault_begin = 0;
+  std::vector<RowFault> faults;  // among the rows, in their order
 
   size_t rows() const { return row_begins.size(); }
 };
@@ -49,7 +53,8 @@ void RowBegins(char* text, uint32_t begin, uint32_t end, char delimiter, size_t 
 
 /// Reads the rows of `[begin, end)`, all of which must have `columns` cells. A blank line
 /// is left out, unless there is but one column: its cell is empty then. Doubled quotes
-/// are undone in the text.
-Cells ReadRows(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns);
+/// are undone in the text. Stops at the first row that cannot be read, or `goes_on`.
+Cells ReadRows(char* text, uint32_t begin, uint32_t end, char delimiter, size_t columns,
+               bool goes_on = false);
 
 }  // namespace fast_axolotl::csv

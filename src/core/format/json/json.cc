@@ -171,6 +171,13 @@ void ForEachRow(const Block& block, Visit&& visit) {
   }
 }
 
+// The line, from 1, in which a row begins; unknown where rows are not lines.
+int64_t LineOf(const Block& block, const char* row_begin) {
+  if (block.framing != Framing::kLines) return BadRow::kUnknown;
+  const std::string_view before(block.begin, row_begin - block.begin);
+  return block.line + CountNewlines(before) + 1;
+}
+
 // Where a byte of a block is, in words.
 std::string PlaceOf(const std::string& path, const Block& block, int64_t row,
                     const char* row_begin, const char* at) {
@@ -179,20 +186,22 @@ std::string PlaceOf(const std::string& path, const Block& block, int64_t row,
   if (block.framing != Framing::kLines) {
     return path + ": row " + std::to_string(block.row + row + 1) + offset;
   }
-  const std::string_view before(block.begin, row_begin - block.begin);
-  return path + ": line " + std::to_string(block.line + CountNewlines(before) + 1) +
-         ", column " + std::to_string(at - row_begin + 1) + offset;
+  return path + ": line " + std::to_string(LineOf(block, row_begin)) + ", column " +
+         std::to_string(at - row_begin + 1) + offset;
 }
 
 Decoded DecodeBlock(const Block& block, const std::string& path,
                     const ReadOptions& options) {
-  const char* const valid = block.begin + ValidUtf8Prefix(block.text());
+  const char* const stop = block.begin + block.size;
+  const char* valid = block.begin + ValidUtf8Prefix(block.text());
   Rows rows(options, block.begin);
   Decoded decoded;
   ForEachRow(block, [&](char* begin, char* end) {
     Fault fault;
-    if (end > valid && begin <= valid && valid < block.begin + block.size) {
+    if (end > valid && begin <= valid && valid < stop) {
       fault.Set(std::max<const char*>(valid, begin), "valid UTF-8");
+      // The rows behind it are looked at for themselves.
+      valid = end + ValidUtf8Prefix({end, static_cast<size_t>(stop - end)});
     } else {
       // The zero byte keeps a broken row from running into the next one.
       const char kept = std::exchange(*end, '\0');
@@ -202,24 +211,35 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
       fault = rows.fault();
     }
     const std::string_view found(fault.at, end - fault.at);
-    decoded.end =
-        Status::IOError(PlaceOf(path, block, rows.count(), begin, fault.at),
-                        ": expected ", fault.expected, ", found ",
-                        found.empty() ? "the end of the row" : Quoted(found, 20));
-    return false;
+    const auto row = rows.count() + static_cast<int64_t>(decoded.bad.size());
+    const Status error = Status::IOError(
+        PlaceOf(path, block, row, begin, fault.at), ": expected ", fault.expected,
+        ", found ", found.empty() ? "the end of the row" : Quoted(found, 20));
+    if (!options.keep_bad_rows) {
+      decoded.end = error;
+      return false;
+    }
+    decoded.bad.push_back(
+        MakeBadRow(row, error, path, {begin, static_cast<size_t>(end - begin)}));
+    decoded.bad.back().line = LineOf(block, begin);
+    decoded.bad.back().offset = block.offset + (begin - block.begin);
+    return true;
   });
   auto batch = rows.Finish();
   if (!batch.ok()) return {nullptr, AtFile(path, batch.status())};
   decoded.rows = *batch;
+  std::vector<std::string_view> texts;  // of all rows, once one of them is asked for
   return FitTypes(std::move(decoded), options, Typing::kOwn, [&](int64_t row) {
-    std::string place;
-    int64_t index = 0;
-    ForEachRow(block, [&](char* begin, char*) {
-      if (index++ < row) return true;
-      place = PlaceOf(path, block, row, begin, begin);
-      return false;
-    });
-    return place;
+    if (texts.empty()) {
+      ForEachRow(block, [&](char* begin, char* end) {
+        texts.emplace_back(begin, end - begin);
+        return true;
+      });
+    }
+    const std::string_view text = texts[static_cast<size_t>(row)];
+    return RowPlace{path, PlaceOf(path, block, row, text.data(), text.data()),
+                    LineOf(block, text.data()),
+                    block.offset + (text.data() - block.begin), text};
   });
 }
 
