@@ -26,6 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fast_axolotl._bad_rows import BadRow, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._epochs import Tail
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __version__ = _core.version()
 
 __all__ = [
+    "BadRow",
     "CsvOptions",
     "MixedDataset",
     "PackOptions",
@@ -81,6 +83,7 @@ __all__ = [
 # What a reader of files does not need, and where it is: importing this package is to take
 # no longer than it must.
 _LATER = {
+    "BadRow": "_bad_rows",
     "CsvOptions": "_csv_options",
     "PackOptions": "_tensors",
     "PadCollator": "_tensors",
@@ -137,6 +140,8 @@ def create_streaming_dataset(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    on_error: OnError = "raise",
+    quarantine: str | os.PathLike[str] | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
     pack: PackOptions | None = None,
@@ -160,6 +165,8 @@ def create_streaming_dataset(
         schema=schema,
         format=format,
         csv=csv,
+        on_error=on_error,
+        quarantine=quarantine,
         output=output,
         pad=pad,
         pack=pack,

@@ -53,6 +53,8 @@ class Ahead:
         # Of the end: where in the functions it was raised.
         self._trace: TracebackType | None = None
         self._rows_read = 0
+        self._left_out = (0, 0)
+        self._bad_rows: list[str] = []
         # What the source says of its position behind the batch given last.
         self.mark: Any = source.mark
         # The same, whether an error made it short.
@@ -87,7 +89,9 @@ class Ahead:
                         work.ready.wait()
                 item = work.items[0]
                 if not isinstance(item, BaseException):
-                    batch, self.mark, self._rows_read, self.cut = item
+                    batch, self.mark, self._rows_read, self.cut, *left_out = item
+                    *self._left_out, bad_rows = left_out
+                    self._bad_rows += bad_rows
                     work.items.popleft()
                     work.room.set()
                     return batch
@@ -131,6 +135,18 @@ class Ahead:
     def decode_seconds(self) -> float:
         return self._source.decode_seconds
 
+    @property
+    def rows_skipped(self) -> int:
+        return self._left_out[0]
+
+    @property
+    def batches_left_out(self) -> int:
+        return self._left_out[1]
+
+    def take_bad_rows(self) -> list[str]:
+        taken, self._bad_rows = self._bad_rows, []
+        return taken
+
     def __del__(self) -> None:
         if hasattr(self, "_turn"):
             self.close()
@@ -172,11 +188,19 @@ class _Work:
             ):
                 self.put(StopIteration())
                 return False
-            batch = self.source.next_batch()
-            mark, rows, cut = self.source.mark, self.source.rows_read, self.source.cut
+            source = self.source
+            batch = source.next_batch()
+            then = (
+                source.mark,
+                source.rows_read,
+                source.cut,
+                source.rows_skipped,
+                source.batches_left_out,
+                source.take_bad_rows(),
+            )
             for function in self.functions:
                 batch = call(function, batch)
-            self.put((batch, mark, rows, cut))
+            self.put((batch, *then))
             self.given += 1
         except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
             self.put(error)

@@ -24,6 +24,7 @@ from fast_axolotl._turns import ShareTurns, Turns
 if TYPE_CHECKING:
     from typing import Self
 
+    from fast_axolotl._bad_rows import BadRows, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._hf import RowsDataset
     from fast_axolotl._options import Columns, Schema
@@ -74,6 +75,12 @@ class StreamingDataset(EpochDataset):
             do not fix.
         format: The format of all files, where their names do not tell.
         csv: How CSV files are written.
+        on_error: What a row does that cannot be read: ``"raise"`` an ``OSError``, or
+            ``"skip"``: it is left out of its batch, which is short then, and counted in
+            ``stats()``. A function is called with each :class:`BadRow` and the row left
+            out; what it raises ends the reading.
+        quarantine: A file to which rows that are left out are appended, one JSON object
+            a line with the attributes of a :class:`BadRow`.
         output: What a batch is: ``"python"``, a dict of lists (the default); ``"numpy"``
             or ``"torch"``, a dict of arrays where a column holds numbers; ``"arrow"``, a
             ``pyarrow.RecordBatch``.
@@ -110,6 +117,8 @@ class StreamingDataset(EpochDataset):
         schema: Schema | None = None,
         format: str | None = None,
         csv: CsvOptions | None = None,
+        on_error: OnError = "raise",
+        quarantine: str | os.PathLike[str] | None = None,
         output: Output | None = None,
         pad: Pad | None = None,
         pack: PackOptions | None = None,
@@ -127,6 +136,8 @@ class StreamingDataset(EpochDataset):
             schema=schema,
             format=format,
             csv=csv,
+            on_error=on_error,
+            quarantine=quarantine,
             output=output,
             pad=pad,
             pack=pack,
@@ -183,6 +194,9 @@ class StreamingDataset(EpochDataset):
         other._opened = self._opened  # noqa: SLF001
         other._indexed = self._indexed  # noqa: SLF001
         return other
+
+    def _bad_rows(self) -> BadRows | None:
+        return self._options.bad_rows
 
     def _gives_record_batches(self) -> bool:
         return self._options.handover.gives_record_batches and not self._maps
@@ -342,6 +356,7 @@ class StreamingDataset(EpochDataset):
             options.threads(topology.workers),
             options.read_ahead_bytes,
             options.handover.core(self._open()),
+            topology.world > 1,
         )
         cursors = dict(enumerate(run.reached() or state.cursors))
         turns: Turns | ShareTurns
@@ -433,6 +448,12 @@ class StreamingDataset(EpochDataset):
             raise ValueError(
                 "to_hf() gives the rows of the files, and pad=, pack= and transform= of "
                 "this dataset make its batches: use map() of what to_hf() returns"
+            )
+        if self._options.bad_rows is not None:
+            raise ValueError(
+                "to_hf() knows its rows by their numbers, and on_error= of this dataset "
+                "leaves rows out: leave it out, and use `fast-axolotl validate --index` "
+                "to have bad rows left out from the start"
             )
         if self._distributed not in ("auto", "off"):
             raise ValueError(

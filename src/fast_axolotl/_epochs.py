@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch.utils.data import DataLoader
 
+    from fast_axolotl._bad_rows import BadRows
     from fast_axolotl._topology import Distributed
 
 Tail = Literal["keep", "drop", "repeat"]
@@ -59,6 +60,16 @@ class BatchSource(Protocol):
     def rows_read(self) -> int: ...
     @property
     def bytes_read(self) -> int: ...
+    @property
+    def rows_skipped(self) -> int:
+        """Rows left out so far because they could not be read."""
+
+    @property
+    def batches_left_out(self) -> int:
+        """Batches left out so far because none of their rows could be read."""
+
+    def take_bad_rows(self) -> list[str]:
+        """Return what is known of rows left out since the last call, as JSON."""
 
 
 def _identity(batch: Batch) -> Batch:
@@ -130,6 +141,10 @@ class EpochDataset(ABC):
     @abstractmethod
     def _default_window(self) -> int:
         """Return the number of rows to shuffle among themselves, 0 for none."""
+
+    def _bad_rows(self) -> BadRows | None:
+        """What becomes of rows that cannot be read; None: they are errors."""
+        return None
 
     def _gives_record_batches(self) -> bool:
         """Whether batches are record batches of the data's schema."""

@@ -92,7 +92,12 @@ class DatasetIterator(StreamingReader):
 
     def __init__(self, owner: EpochDataset, run: Run) -> None:
         record_batches = owner._gives_record_batches()  # noqa: SLF001
-        super().__init__(owner.files, owner._open(), record_batches=record_batches)  # noqa: SLF001
+        super().__init__(
+            owner.files,
+            owner._open(),  # noqa: SLF001
+            record_batches=record_batches,
+            bad_rows=owner._bad_rows(),  # noqa: SLF001
+        )
         self._owner = owner
         self.position = Position.begin(run, self._stats)
         self._counted = True
@@ -130,12 +135,19 @@ class DatasetIterator(StreamingReader):
             self.position.finished = True
             self.close()
             raise StopIteration
+        before = self._reader.batches_left_out
         try:
             batch = super().__next__()
         except StopIteration:
             self.position.finished = not self._closed
             raise
-        self.position.given += 1
+        # Batches that were left out keep their numbers.
+        self.position.given += 1 + self._reader.batches_left_out - before
+        if self._limit is not None and self.position.given > self._limit:
+            self.position.given = self._limit
+            self.position.finished = True
+            self.close()
+            raise StopIteration
         self._note_mark(self._reader)
         if self._worker is not None:
             self._owner._board.write(self._worker, self._stats)  # noqa: SLF001

@@ -192,6 +192,7 @@ class _MixReader:
         self._readers: dict[tuple[int, int], _core.Reader] = {}
         # Of readers that were closed.
         self._rows_before = 0
+        self._skipped_before = 0
         self._bytes_before = 0
         self._decoding_before = 0.0
         # A transform makes columns of its own, which no schema knows.
@@ -204,8 +205,17 @@ class _MixReader:
             )
         )
         self._closed = False
+        self.batches_left_out = 0
 
     def next_batch(self) -> Batch:
+        while True:
+            batch: Batch | None = self._turn()
+            if batch is not None:
+                return batch
+            self.batches_left_out += 1
+
+    def _turn(self) -> Any:  # noqa: ANN401  (what functions make of it)
+        """The next batch, or None if none of its rows can be read."""
         j = None if self._closed else self._share.batch(self._given)
         if j is None:
             raise StopIteration
@@ -215,6 +225,9 @@ class _MixReader:
         reader = self._reader(source, cycle)
         batch: Any = reader.batch_at(lane, number)
         self._given += 1
+        self._note_bad_rows(source, reader)
+        if batch is None:
+            return None
         for fn in self._functions[source]:
             batch = call(fn, batch)
         return self._united(batch) if isinstance(batch, dict) else batch
@@ -251,6 +264,7 @@ class _MixReader:
                 max(options.threads(topology.workers) // len(owner._sources), 1),  # noqa: SLF001
                 max(options.read_ahead_bytes // len(owner._sources), 1),  # noqa: SLF001
                 options.handover.core(dataset._open()),  # noqa: SLF001
+                topology.world > 1,
             )
             self._readers[source, cycle] = reader
             # Two at a time are enough as long as the lanes keep step; one that is asked
@@ -259,6 +273,7 @@ class _MixReader:
             if old is not None:
                 old.close()
                 self._rows_before += old.rows_read
+                self._skipped_before += old.rows_skipped
                 self._bytes_before += old.bytes_read
                 self._decoding_before += old.decode_seconds
         return reader
@@ -266,6 +281,16 @@ class _MixReader:
     def _opened(self) -> list[_core.Reader]:
         # A copy: another thread may open the next one meanwhile.
         return list(self._readers.values())
+
+    def _note_bad_rows(self, source: int, reader: _core.Reader) -> None:
+        policy = self._owner._sources[source]._bad_rows()  # noqa: SLF001
+        rows = reader.take_bad_rows()
+        if policy is not None and rows:
+            policy.report(rows)
+
+    def take_bad_rows(self) -> list[str]:
+        # Each dataset has its own ways, which were followed already.
+        return []
 
     # Nothing but the number of batches matters to a state.
     mark = None
@@ -280,6 +305,10 @@ class _MixReader:
     @property
     def rows_read(self) -> int:
         return self._rows_before + sum(r.rows_read for r in self._opened())
+
+    @property
+    def rows_skipped(self) -> int:
+        return self._skipped_before + sum(r.rows_skipped for r in self._opened())
 
     @property
     def bytes_read(self) -> int:

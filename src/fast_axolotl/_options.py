@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 
-from fast_axolotl import _core, _output, _paths
+from fast_axolotl import _bad_rows, _core, _output, _paths
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Final, TypeAlias
 
+    from fast_axolotl._bad_rows import BadRows, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._output import Handover, Output, Transform
     from fast_axolotl._packing import PackedBatches
@@ -43,6 +44,7 @@ class Options:
         format: str | None,
         csv: CsvOptions | None,
         handover: Handover,
+        bad_rows: BadRows | None,
     ) -> None:
         self.files: Final = files
         self.batch_size: Final = batch_size
@@ -53,6 +55,7 @@ class Options:
         self.format: Final = format
         self.csv: Final = csv
         self.handover: Final = handover
+        self.bad_rows: Final = bad_rows  # None: they are errors
 
     def with_handover(self, handover: Handover) -> Options:
         """Return the same arguments but for what becomes of the rows."""
@@ -72,6 +75,7 @@ class Options:
             None if self.csv is None else self.csv.delimiter,
             True if self.csv is None else self.csv.header,
             keep_begun,
+            self.bad_rows is not None,
         )
 
     def threads(self, workers: int) -> int:
@@ -128,6 +132,8 @@ def check(
     schema: Schema | None,
     format: str | None,
     csv: CsvOptions | None,
+    on_error: OnError = "raise",
+    quarantine: str | os.PathLike[str] | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
     pack: PackOptions | None = None,
@@ -153,6 +159,7 @@ def check(
         format=_format_name(format),
         csv=csv,
         handover=_output.check(output, pad, pack, transform),
+        bad_rows=_bad_rows.check(on_error, quarantine),
         files=_paths.resolve(path),
     )
 

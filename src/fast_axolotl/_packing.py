@@ -70,6 +70,9 @@ class UnitReader:
         self._pack = pack
         self._core_pack = pack.core()
         self._transform = transform
+        # Units without rows that come before the one that was read behind them.
+        self._empty = 0
+        self._after_empty: Any = None
         # Whether an error made some unit short; it comes with the next one.
         self.cut = False
 
@@ -78,12 +81,25 @@ class UnitReader:
             if number >= self._plan.lane_batches(lane):
                 return None
             rows = self._reader.batch_at(lane, number)
+        elif self._empty > 0:
+            rows = None
+            self._empty -= 1
+        elif self._after_empty is not None:
+            rows, self._after_empty = self._after_empty, None
         else:
+            left_out = self._reader.batches_left_out
             try:
                 rows = self._reader.next_batch()
             except StopIteration:
                 return None
+            # Units keep their numbers, those without a row that can be read, too.
+            self._empty = self._reader.batches_left_out - left_out
+            if self._empty > 0:
+                self._after_empty = rows
+                return self(lane, number)
         self.cut = self.cut or self._reader.cut
+        if rows is None:
+            return _core.unit_of(self._core_pack, [], None)
         if self._transform is None:
             unit: _core.Unit = rows
             return unit
@@ -118,6 +134,13 @@ class UnitReader:
     @property
     def decode_seconds(self) -> float:
         return self._reader.decode_seconds
+
+    @property
+    def rows_skipped(self) -> int:
+        return self._reader.rows_skipped
+
+    def take_bad_rows(self) -> list[str]:
+        return self._reader.take_bad_rows()
 
 
 class Packing:
@@ -309,3 +332,13 @@ class PackedBatches:
     @property
     def bytes_read(self) -> int:
         return self._units.bytes_read
+
+    @property
+    def rows_skipped(self) -> int:
+        return self._units.rows_skipped
+
+    # A unit without rows has no packed rows either; batches are full all the same.
+    batches_left_out = 0
+
+    def take_bad_rows(self) -> list[str]:
+        return self._units.take_bad_rows()

@@ -12,10 +12,12 @@ from fast_axolotl._stats import Stats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Any, Self, TypeAlias
 
+    from fast_axolotl._bad_rows import BadRows, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._options import Columns, Schema
@@ -46,7 +48,8 @@ class StreamingReader:
     the reader ends, is closed, or is dropped; it is a context manager, too.
 
     A fault in a file is raised as an ``OSError`` that names file and place, after all
-    rows before it were given, and again at every later call.
+    rows before it were given, and again at every later call; unless ``on_error`` says
+    that rows which cannot be read are left out.
 
     Made by :func:`streaming_dataset_reader` and by iterating a dataset.
     """
@@ -58,11 +61,15 @@ class StreamingReader:
         reader: BatchSource | None = None,
         *,
         record_batches: bool = False,
+        bad_rows: BadRows | None = None,
     ) -> None:
         self._files = files
         self._dataset = dataset
         self._reader = reader
         self._record_batches = record_batches
+        self._bad_rows = bad_rows
+        # A batch that an error of the function on_error came in the way of.
+        self._held: list[Any] = []
         self._closed = False
         self._stats = Stats()
         self._began: float | None = None
@@ -81,13 +88,34 @@ class StreamingReader:
                 "of a batch, which is lost: read anew, or go on from the state_dict(), "
                 "which does not count it"
             )
+        if self._held:
+            return self._held.pop()
         asked = time.perf_counter()
         if self._began is None:
             self._began = asked
-        batch = self._reader.next_batch()
+        try:
+            batch = self._reader.next_batch()
+        except BaseException:
+            self._report()
+            raise
         now = time.perf_counter()
         self._stats.gave(self._reader, self._began, asked, now)
+        if self._bad_rows is not None or self._reader.rows_skipped:
+            self._held.append(batch)
+            self._report()
+            self._held.pop()
         return batch
+
+    def _report(self) -> None:
+        """Say what was left out since the last batch."""
+        reader = self._reader
+        if reader is None:
+            return
+        self._stats.rows_skipped = reader.rows_skipped
+        self._stats.batches_unreadable = reader.batches_left_out
+        rows = reader.take_bad_rows()
+        if rows and self._bad_rows is not None:
+            self._bad_rows.report(rows)
 
     def stats(self) -> Stats:
         """Return what this pass has done so far."""
@@ -207,6 +235,8 @@ def streaming_dataset_reader(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    on_error: OnError = "raise",
+    quarantine: str | os.PathLike[str] | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
     pack: PackOptions | None = None,
@@ -224,6 +254,12 @@ def streaming_dataset_reader(
             do not fix.
         format: The format of all files, where their names do not tell.
         csv: How CSV files are written.
+        on_error: What a row does that cannot be read: ``"raise"`` an ``OSError``, or
+            ``"skip"``: it is left out of its batch, which is short then, and counted in
+            ``stats()``. A function is called with each :class:`BadRow` and the row left
+            out; what it raises ends the reading.
+        quarantine: A file to which rows that are left out are appended, one JSON object
+            a line with the attributes of a :class:`BadRow`.
         output: What a batch is: ``"python"``, a dict of lists (the default); ``"numpy"``
             or ``"torch"``, a dict of arrays where a column holds numbers; ``"arrow"``, a
             ``pyarrow.RecordBatch``.
@@ -253,6 +289,8 @@ def streaming_dataset_reader(
         schema=schema,
         format=format,
         csv=csv,
+        on_error=on_error,
+        quarantine=quarantine,
         output=output,
         pad=pad,
         pack=pack,
@@ -269,6 +307,7 @@ def streaming_dataset_reader(
         dataset,
         options.handover.run(source),
         record_batches=options.handover.gives_record_batches,
+        bad_rows=options.bad_rows,
     )
 
 

@@ -27,7 +27,9 @@ class Stats:
         waited: Of it, the time in which a batch was asked for and not there, or in the
             making, in seconds.
         decoding: Time that threads spent on decoding, in seconds, all threads together.
-        rows_skipped: Rows left out because they could not be read: none, they raise.
+        rows_skipped: Rows left out because they could not be read, where ``on_error``
+            says so; rows that were lost and could not be counted are one.
+        batches_unreadable: Batches left out because none of their rows could be read.
         tokens: Tokens in packed rows.
         places: Places for tokens in packed rows.
         sequences_cut: Sequences of which the end was left out in packing.
@@ -43,6 +45,7 @@ class Stats:
         "batches",
         "batches_left_out",
         "batches_repeated",
+        "batches_unreadable",
         "bytes_read",
         "decoding",
         "places",
@@ -64,6 +67,7 @@ class Stats:
         self.waited = 0.0
         self.decoding = 0.0
         self.rows_skipped = 0
+        self.batches_unreadable = 0
         self.tokens = 0
         self.places = 0
         self.sequences_cut = 0
@@ -112,10 +116,11 @@ class Stats:
         return f"{who}: batches were waited for {part:.0%} of the time"
 
     def __str__(self) -> str:
+        skipped = f", {self.rows_skipped} rows skipped" if self.rows_skipped else ""
         fill = "" if self.fill_rate is None else f", {self.fill_rate:.1%} filled"
         return (
             f"{self.rows} rows in {self.batches} batches, {self.rows_per_second:.0f} "
-            f"rows/s, {self.mb_per_second:.1f} MB/s{fill}; {self.verdict}"
+            f"rows/s, {self.mb_per_second:.1f} MB/s{fill}{skipped}; {self.verdict}"
         )
 
     def gave(self, source: BatchSource, began: float, asked: float, now: float) -> None:
