@@ -414,6 +414,13 @@ def test_an_unknown_column_names_the_columns_there_are(rows_file, verb):
     assert "instruction" in line
 
 
+def test_a_delimiter_is_hinted_at_by_its_option(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a;b\n1;2\n")
+    line = error_line("head", path, "--columns", "b")
+    assert 'if ";" stands between its cells, pass that as --delimiter' in line
+
+
 def test_an_unknown_format(rows_file):
     assert "xlsx" in error_line("head", rows_file, "--format", "xlsx")
 

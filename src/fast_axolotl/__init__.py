@@ -121,7 +121,7 @@ if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)
 
 
 def create_streaming_dataset(

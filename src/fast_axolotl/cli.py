@@ -77,6 +77,7 @@ def _message(error: BaseException) -> str:
         if error.filename is not None:
             text = f"{error.filename}: {text}"
     text = text.replace("pass format= as", "pass --format as")
+    text = text.replace("delimiter= of CsvOptions", "--delimiter")
     text = text.replace('format="', '--format="')
     return " ".join(text.split())
 

@@ -86,9 +86,12 @@ size_t ValidUtf8Prefix(std::string_view text) {
 }
 
 std::string Quoted(std::string_view data, size_t limit) {
-  std::string out = "\"";
+  const std::string_view shown = data.substr(0, limit);
+  const bool doubles = shown.find('"') != std::string_view::npos;
+  const char quote = doubles && shown.find('\'') == std::string_view::npos ? '\'' : '"';
+  std::string out(1, quote);
   for (size_t i = 0; i < data.size();) {
-    if (i >= limit) return out + "\"...";
+    if (i >= limit) return out + quote + "...";
     const size_t length = SequenceLength(data.substr(i));
     const unsigned char c = static_cast<unsigned char>(data[i]);
     if (length == 0 || c < 0x20 || c == 0x7F) {
@@ -96,12 +99,15 @@ std::string Quoted(std::string_view data, size_t limit) {
       std::snprintf(escape, sizeof escape, "\\x%02x", c);
       out += c == '\n' ? "\\n" : c == '\r' ? "\\r" : c == '\t' ? "\\t" : escape;
       i += 1;
+    } else if (data[i] == quote) {
+      out += {'\\', quote};
+      i += 1;
     } else {
       out += data.substr(i, length);
       i += length;
     }
   }
-  return out + "\"";
+  return out + quote;
 }
 
 }  // namespace fast_axolotl

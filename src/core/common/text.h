@@ -18,8 +18,9 @@ int64_t CountLineEnds(std::string_view text);
 /// Where `text` stops being valid UTF-8, or `text.size()` where it never does.
 size_t ValidUtf8Prefix(std::string_view text);
 
-/// A short printable form of data for an error message: quoted, control characters and
-/// invalid UTF-8 escaped, cut after `limit` bytes.
+/// A short printable form of data for an error message: in double quotes, or in single
+/// ones where it holds double ones; control characters and invalid UTF-8 escaped; cut
+/// after `limit` bytes.
 std::string Quoted(std::string_view data, size_t limit = 60);
 
 }  // namespace fast_axolotl

@@ -72,8 +72,15 @@ Status RefuseForeign(const Input& input, std::string_view head, const Format* ex
                            ": Parquet files with an encrypted footer are not "
                            "supported; decrypt the file first");
   }
-  // JSON and CSV begin with ASCII, so a zero byte there is half of a wider unit.
+  // JSON and CSV begin with ASCII, so a zero byte there is part of a wider unit, of which
+  // none is longer than four bytes.
   const bool ascii = expected == &kJson || expected == &kJsonl || expected == &kCsv;
+  if (ascii && !head.empty() &&
+      head.substr(0, 4).find_first_not_of('\0') == std::string_view::npos) {
+    return Status::Invalid(path,
+                           ": the file begins with zero bytes, which are no text; they "
+                           "are what an interrupted copy or a full disk may leave");
+  }
   if (starts("\xFF\xFE") || starts("\xFE\xFF") ||
       starts(std::string_view("\0\0\xFE\xFF", 4)) ||
       (ascii && head.substr(0, 2).find('\0') != std::string_view::npos)) {

@@ -33,6 +33,9 @@ std::shared_ptr<arrow::Schema> WithUniqueNames(const arrow::Schema& schema);
 /// A type's name as users write and read it: "int64", "list<int64>", "json", ...
 std::string TypeName(const arrow::Field& field);
 
+/// The names for a message, "none" where there are none, the first 50 of many.
+std::string ColumnNames(const arrow::FieldVector& fields);
+
 /// The field `name` of the type called `type_name`, such as "int32", "string", "json",
 /// "timestamp[us, UTC]", "list<float32>", "decimal128(10, 2)".
 Result<std::shared_ptr<arrow::Field>> ParseField(const std::string& name,

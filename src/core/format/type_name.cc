@@ -3,7 +3,9 @@
 // Type names: Arrow's own way of writing types, both ways, for the types a caller may
 // want to fix.
 
+#include <algorithm>
 #include <charconv>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -220,6 +222,22 @@ std::string TypeName(const arrow::Field& field) {
     default:
       return type.ToString();
   }
+}
+
+std::string ColumnNames(const arrow::FieldVector& fields) {
+  constexpr size_t kShown = 50;
+  std::string names;
+  for (size_t i = 0; i < std::min(fields.size(), kShown); ++i) {
+    // Bare where that is clear; a file may call its columns anything.
+    const std::string& name = fields[i]->name();
+    const std::string quoted = Quoted(name);
+    names += i ? ", " : "";
+    names += quoted == '"' + name + '"' ? name : quoted;
+  }
+  if (fields.size() > kShown) {
+    names += ", ... (" + std::to_string(fields.size()) + " in all)";
+  }
+  return fields.empty() ? "none" : names;
 }
 
 Result<std::shared_ptr<arrow::Field>> ParseField(const std::string& name,

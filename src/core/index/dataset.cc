@@ -25,6 +25,16 @@ bool IsUnknown(const arrow::DataType& type) {
          (type.id() == arrow::Type::LIST && IsUnknown(*type.field(0)->type()));
 }
 
+// What a CSV header that another delimiter would have cut says of it.
+std::string DelimiterHint(const arrow::FieldVector& fields) {
+  if (fields.size() != 1) return "";
+  const std::string& name = fields[0]->name();
+  const size_t at = name.find_first_of(";\t|");
+  if (at == std::string::npos) return "";
+  return "; if " + Quoted(name.substr(at, 1)) +
+         " stands between its cells, pass that as delimiter= of CsvOptions";
+}
+
 }  // namespace
 
 Result<std::shared_ptr<Dataset>> Dataset::Open(std::vector<File> files,
@@ -146,17 +156,12 @@ Status Dataset::FindColumns(arrow::FieldVector* fields) {
   }
   const auto wrong = missing();
   if (wrong == options_.columns->end()) return Status::OK();
-  std::string known;
-  constexpr size_t kShown = 50;
-  for (size_t i = 0; i < std::min(fields->size(), kShown); ++i) {
-    known += (i ? ", " : "") + (*fields)[i]->name();
-  }
-  if (fields->size() > kShown)
-    known += ", ... (" + std::to_string(fields->size()) + " in all)";
+  ARROW_ASSIGN_OR_RAISE(const Input first, input(0));
   return Status::Invalid("no column ", Quoted(*wrong), " in ",
                          Quoted(files_[0].path, 200),
                          files_.size() > 1 ? " and the other files" : "",
-                         "; the columns there are: ", known.empty() ? "none" : known);
+                         "; the columns there are: ", ColumnNames(*fields),
+                         first.format == &kCsv ? DelimiterHint(*fields) : "");
 }
 
 Result<RowCount> Dataset::CountRows() const {

@@ -35,7 +35,8 @@ Status CheckPack(const PackColumns& pack, const arrow::Schema& schema) {
     const auto field = schema.GetFieldByName(name);
     if (!field && name == pack.tokens) {
       return Status::Invalid("pack= needs the column ", Quoted(name),
-                             ", which the data does not have");
+                             ", which the data does not have; the columns there are: ",
+                             ColumnNames(schema.fields()));
     }
     if (field && !IsListOfNumbers(*field->type())) {
       return Status::Invalid("pack= needs lists of numbers, and column ", Quoted(name),

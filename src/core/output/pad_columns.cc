@@ -73,8 +73,11 @@ Status CheckPad(const PadOptions& pad, const arrow::Schema& schema) {
     ARROW_RETURN_NOT_OK(
         Filler::Make(column.fill, *PaddedType(column, own), what.c_str()));
   }
-  return CheckPad(
+  const Status named = CheckPad(
       pad, [&](const std::string& name) { return schema.GetFieldIndex(name) >= 0; });
+  if (named.ok()) return named;
+  return named.WithMessage(named.message(),
+                           "; the columns there are: ", ColumnNames(schema.fields()));
 }
 
 Status CheckPad(const PadOptions& pad, const HasColumn& has) {
