@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rows that cannot be read: left out of their batches, and nothing else changes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from players import Rank
+
+import fast_axolotl as fa
+from fast_axolotl import BadRow, StreamingDataset, streaming_dataset_reader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+ROWS = 500
+# Which rows are bad: some alone, a run of them, the first and the last.
+BAD = {0, 3, 41, 99, *range(200, 230), 333, ROWS - 1}
+
+
+def jsonl(i: int, bad: bool) -> str:
+    return f'{{"id": {i:5}, "text": "words {i}"' + (" \n" if bad else "}\n")
+
+
+def element(i: int, bad: bool) -> str:
+    """Of an array; a bad one must not swallow its neighbours."""
+    text = "words" if bad else '"abc"'
+    return f'{"," if i else ""}{{"id": {i:5}, "text": {text}}}'
+
+
+def text(i: int, bad: bool) -> str:
+    return f"{i:5} " + ("\udcff" if bad else "x") + "\n"
+
+
+def csv_row(i: int, bad: bool) -> str:
+    return f'{i},"words" {i},\n' if bad else f'{i},"words, {i}"\n'
+
+
+KINDS: dict[str, tuple[str, Callable[[int, bool], str], str, str]] = {
+    "jsonl": ("", jsonl, "", "jsonl"),
+    "json": ("[", element, "]", "json"),
+    "csv": ("id,text\n", csv_row, "", "csv"),
+    "txt": ("", text, "", "txt"),
+}
+
+
+@pytest.fixture(params=["jsonl", "json", "csv", "txt", "jsonl.gz", "csv.gz"])
+def twins(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Path]:
+    """A file with bad rows, and one in which these are good; all rows as long."""
+    kind, _, codec = request.param.partition(".")
+    start, row, end, suffix = KINDS[kind]
+    made = []
+    for name, bad in (("bad", BAD), ("good", set[int]())):
+        path = tmp_path / f"{name}.{suffix}{'.gz' if codec else ''}"
+        body = start + "".join(row(i, i in bad) for i in range(ROWS)) + end
+        data = body.encode(errors="surrogateescape")
+        path.write_bytes(gzip.compress(data) if codec else data)
+        made.append(path)
+    return made[0], made[1]
+
+
+def ids_of(batch: Any) -> list[int]:
+    if isinstance(batch, dict):
+        values = batch["id"] if "id" in batch else batch["text"]
+    else:
+        values = batch.column(0).to_pylist()
+    return [int(str(value).split()[0]) for value in values]
+
+
+def without_bad(batches: Iterable[Any]) -> list[list[int]]:
+    left = ([i for i in ids_of(batch) if i not in BAD] for batch in batches)
+    return [ids for ids in left if ids]
+
+
+@pytest.mark.parametrize("output", ["python", "numpy", "arrow"])
+@pytest.mark.parametrize("size", [1, 7, 100, 1000])
+def test_bad_rows_leave_their_batches_short(twins, size, output):
+    bad, good = twins
+    expected = without_bad(streaming_dataset_reader(good, size))
+    reader = streaming_dataset_reader(bad, size, on_error="skip", output=output)
+    assert [ids_of(batch) for batch in reader] == expected
+    stats = reader.stats()
+    assert stats.rows_skipped == len(BAD)
+    assert stats.batches == len(expected)
+    assert stats.batches_unreadable == -(-ROWS // size) - len(expected)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("size", [1, 8, 64])
+def test_the_order_is_as_if_they_were_good(twins, size, shuffle):
+    bad, good = twins
+    options: Any = {"shuffle": shuffle, "seed": 3, "shuffle_window": 90, "num_lanes": 3}
+    spoilt = StreamingDataset(bad, size, on_error="skip", **options)
+    whole = StreamingDataset(good, size, **options)
+    for _ in range(2):
+        assert [ids_of(batch) for batch in spoilt] == without_bad(whole)
+    assert len(spoilt) == len(whole)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_resumed_pass_goes_on_behind_them(twins, shuffle, workers):
+    bad, good = twins
+    options: Any = {"shuffle": shuffle, "shuffle_window": 90, "num_lanes": 4}
+    # Workers that leave out a whole batch are no longer in step.
+    size = 35 if workers else 5
+    expected = without_bad(StreamingDataset(good, size, **options))
+
+    def rank(workers: int, state: dict[str, Any] | None = None) -> Rank:
+        data = StreamingDataset(bad, size, on_error="skip", **options)
+        return Rank(data, 0, 1, workers, state, key=ids_of)
+
+    for stop in (0, 1, len(expected) // 2, len(expected) - 1):
+        first = rank(workers)
+        taken = first.take(stop)
+        states = first.states()
+        state = fa.merge_states(states) if workers else states[0]
+        assert sorted(taken + rank(0, state).take(ROWS)) == sorted(expected)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_give_as_many_batches(twins, world, shuffle):
+    bad, good = twins
+    options: Any = {"shuffle": shuffle, "shuffle_window": 64, "tail": "drop"}
+    given = []
+    for rank in range(world):
+        share = (rank, world)
+        spoilt = StreamingDataset(bad, 5, on_error="skip", distributed=share, **options)
+        whole = StreamingDataset(good, 5, distributed=share, **options)
+        mine = [ids_of(batch) for batch in spoilt]
+        expected: list[list[int]] = []
+        lane = [[i for i in ids_of(batch) if i not in BAD] for batch in whole]
+        for number, ids in enumerate(lane):
+            before = [other for other in lane[:number] if other]
+            behind = [other for other in lane[number:] if other]
+            # With a lane a rank, its last good batch is the lane's.
+            expected.append(ids or (before[-1] if before else behind[0]))
+        assert mine == expected
+        given.append(len(mine))
+    assert len(set(given)) == 1
+
+
+def test_a_replaced_batch_is_the_same_after_a_resume(twins):
+    bad, _ = twins
+
+    def dataset() -> StreamingDataset:
+        return StreamingDataset(bad, 5, on_error="skip", distributed=(1, 2))
+
+    whole = [ids_of(batch) for batch in dataset()]
+    for stop in range(0, len(whole), 3):
+        data = dataset()
+        iterator = iter(data)
+        taken = [ids_of(next(iterator)) for _ in range(stop)]
+        other = dataset()
+        other.load_state_dict(data.state_dict())
+        assert taken + [ids_of(batch) for batch in other] == whole
+
+
+def test_each_bad_row_is_told_once_and_in_full(twins, tmp_path):
+    bad, _ = twins
+    told: list[BadRow] = []
+    quarantine = tmp_path / "quarantine.jsonl"
+    reader = streaming_dataset_reader(
+        bad, 50, on_error=told.append, quarantine=quarantine
+    )
+    for _ in reader:
+        pass
+    assert [row.row for row in told] == [i + 1 for i in sorted(BAD)]
+    data = bad.read_bytes()
+    data = gzip.decompress(data) if bad.suffix == ".gz" else data
+    for row in told:
+        assert row.file == str(bad)
+        assert row.rows == 1
+        raw = row.text.encode(errors="surrogateescape")
+        assert raw.strip()
+        assert row.offset is not None
+        assert data[row.offset :].startswith(raw)
+        if row.line is not None:
+            assert data[: row.offset].count(b"\n") == row.line - 1
+        assert "expected" in row.reason
+    kept = [json.loads(line) for line in quarantine.read_text().splitlines()]
+    assert kept == [
+        {name: getattr(row, name) for name in BadRow.__slots__} for row in told
+    ]
+
+
+def test_the_first_bad_row_is_an_error_by_default(twins):
+    bad, _ = twins
+    reader = streaming_dataset_reader(bad, 5)
+    with pytest.raises(OSError, match="expected"):
+        next(reader)
