@@ -11,7 +11,7 @@ import pytest
 from players import Rank
 
 import fast_axolotl as fa
-from fast_axolotl import BadRow, StreamingDataset, streaming_dataset_reader
+from fast_axolotl import BadRow, StreamingDataset, cli, streaming_dataset_reader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -194,3 +194,44 @@ def test_the_first_bad_row_is_an_error_by_default(twins):
     reader = streaming_dataset_reader(bad, 5)
     with pytest.raises(OSError, match="expected"):
         next(reader)
+
+
+def test_validate_finds_the_bad_rows(twins):
+    bad, good = twins
+    assert [row.row for row in fa.validate(bad)] == [i + 1 for i in sorted(BAD)]
+    assert fa.validate(good) == []
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+def test_a_validated_index_leaves_them_out_from_the_start(
+    twins, shuffle, on_error, tmp_path, monkeypatch
+):
+    bad, _ = twins
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    assert len(fa.validate(bad, index=True)) == len(BAD)
+    left = [i for i in range(ROWS) if i not in BAD]
+    data = StreamingDataset(bad, 7, shuffle=shuffle, on_error=on_error, num_lanes=2)
+    batches = [ids_of(batch) for batch in data]
+    assert {len(ids) for ids in batches[:-1]} == {7}
+    assert sorted(i for ids in batches for i in ids) == left
+    assert len(data) == len(batches) == -(-len(left) // 7)
+    assert data.stats().rows_skipped == 0
+    plain = [ids_of(batch) for batch in StreamingDataset(bad, 7)]
+    assert plain == [left[at : at + 7] for at in range(0, len(left), 7)]
+    assert fa.count_rows(bad) == ROWS
+
+
+def test_the_command_line_lists_bad_rows(twins, capsys, tmp_path, monkeypatch):
+    bad, good = twins
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    assert cli.main(["validate", str(good)]) == 0
+    assert capsys.readouterr().out == "0 bad places\n"
+    for index in ([], ["--index"]):
+        assert cli.main(["validate", str(bad), *index]) == 1
+        lines = capsys.readouterr().out.splitlines()
+        assert len(lines) == len(BAD) + 1
+        assert lines[0].startswith(f"{bad}: row 1: ")
+        assert lines[-1] == f"{len(BAD)} bad places in 1 file"
+    assert cli.main(["validate", str(bad), "--json"]) == 1
+    assert json.loads(capsys.readouterr().out.splitlines()[1])["row"] == 4

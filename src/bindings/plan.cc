@@ -21,6 +21,7 @@
 #include "core/index/store.h"
 #include "core/plan/mix.h"
 #include "core/scan/index_files.h"
+#include "core/scan/validate_files.h"
 
 namespace nb = nanobind;
 
@@ -55,6 +56,27 @@ int64_t CountRows(std::shared_ptr<Dataset> dataset, int num_threads,
   return ValueOf(std::move(rows));
 }
 
+// Reads all rows and keeps an index that leaves the bad ones out; `report` is called with
+// each of them, at the end.
+std::shared_ptr<DatasetIndex> Validate(std::shared_ptr<Dataset> dataset,
+                                       const std::string& folder, int num_threads,
+                                       int64_t read_ahead_bytes,
+                                       const nb::callable& report, nb::object progress) {
+  Ticker ticker(std::move(progress));
+  const ReadOptions options = ticker.Watch(dataset->options());
+  std::vector<std::string> bad;
+  auto index = [&] {
+    const nb::gil_scoped_release release;
+    return ValidateFiles(dataset, IndexStore(folder), options,
+                         {num_threads, read_ahead_bytes},
+                         [&](std::string row) { bad.push_back(std::move(row)); });
+  }();
+  ticker.Rethrow();
+  auto found = std::const_pointer_cast<DatasetIndex>(ValueOf(std::move(index)));
+  for (const std::string& row : bad) report(nb::str(row.data(), row.size()));
+  return found;
+}
+
 std::shared_ptr<DatasetIndex> LoadIndex(const Dataset& dataset,
                                         const std::string& folder) {
   const nb::gil_scoped_release release;
@@ -70,6 +92,33 @@ std::vector<std::tuple<size_t, int64_t, int64_t, int64_t>> FragmentsOf(
                            entry.fragment.rows);
   }
   return fragments;
+}
+
+// What of the files is not in the index, as objects of JSON.
+std::vector<std::string> Damages(const DatasetIndex& index, const Dataset& dataset,
+                                 bool validated) {
+  std::vector<std::string> damages;
+  for (size_t i = 0; i < index.files(); ++i) {
+    const FileIndex& file = *index.file(i);
+    if (file.damage.empty() || (file.validated && !validated)) continue;
+    const std::string& path = dataset.files()[i].path;
+    BadRow bad = MakeBadRow(0, Status::IOError(file.damage), path);
+    bad.rows = BadRow::kUnknown;
+    bad.reason += "; what follows in this file is lost";
+    int64_t rows = 0;
+    for (const Fragment& fragment : file.fragments) rows += fragment.rows;
+    rows += static_cast<int64_t>(file.bad.size());
+    damages.push_back(BadRowJson(path, rows + 1, HiddenText(bad)));
+  }
+  return damages;
+}
+
+int64_t BadRowsOf(const DatasetIndex& index) {
+  int64_t rows = 0;
+  for (size_t i = 0; i < index.files(); ++i) {
+    rows += static_cast<int64_t>(index.file(i)->bad.size());
+  }
+  return rows;
 }
 
 // Files of which any part is reached only from their start.
@@ -98,7 +147,13 @@ void RegisterPlan(nb::module_& m) {
       .def_prop_ro("fragments", &FragmentsOf,
                    "Each fragment: file number, begin, end, rows.")
       .def_prop_ro("from_start", &FromStart,
-                   "Files of which any part is reached only from their start.");
+                   "Files of which any part is reached only from their start.")
+      .def_prop_ro("bad_rows", &BadRowsOf,
+                   "The number of rows that are left out because they cannot be read.")
+      .def(
+          "damages", &Damages, nb::arg("dataset"), nb::arg("validated") = false,
+          "What of the files is not in the index, as objects of JSON. validated: also of "
+          "files whose index was made to leave it out.");
   nb::class_<Plan>(m, "Plan", "Which rows make which batch of an epoch.")
       .def_static("make", &PlanOf, nb::arg("index"), nb::arg("shuffle"), nb::arg("seed"),
                   nb::arg("epoch"), nb::arg("batch_size"), nb::arg("lanes"),
@@ -128,6 +183,19 @@ void RegisterPlan(nb::module_& m) {
   m.def("load_index", &LoadIndex, nb::arg("dataset"), nb::arg("folder"),
         nb::sig("def load_index(dataset: Dataset, folder: str) -> Index | None"),
         "The index of all files if it is kept, else None.");
+  m.def(
+      "validate", &Validate, nb::arg("dataset"), nb::arg("folder"),
+      nb::arg("num_threads"), nb::arg("read_ahead_bytes"), nb::arg("report"),
+      nb::arg("progress").none(),
+      nb::sig("def validate(dataset: Dataset, folder: str, num_threads: int, "
+              "read_ahead_bytes: int, report: collections.abc.Callable[[str], object], "
+              "progress: collections.abc.Callable[[int], object] | None) -> Index"),
+      "Reads all rows of a dataset opened with keep_bad_rows, calls `report` with each\n"
+      "bad one as an object of JSON, and keeps an index that leaves them out.");
+  m.def(
+      "leaves_out",
+      [](const std::string& folder) { return IndexStore(folder).LeavesOut(); },
+      nb::arg("folder"), "Whether any index that is kept there leaves rows out.");
 }
 
 }  // namespace fast_axolotl

@@ -17,6 +17,7 @@ from fast_axolotl._reader import (  # noqa: E402
     build_index,
     count_rows,
     streaming_dataset_reader,
+    validate,
 )
 
 # `typing` is for type checkers alone, here and in all that is imported here; to them the
@@ -77,6 +78,7 @@ __all__ = [
     "pack_sequences",
     "pad_sequences",
     "streaming_dataset_reader",
+    "validate",
 ]
 
 

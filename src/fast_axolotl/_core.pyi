@@ -1,6 +1,6 @@
 """The compiled core of fast_axolotl."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -67,6 +67,15 @@ class Index:
     def from_start(self) -> list[int]:
         """Files of which any part is reached only from their start."""
 
+    @property
+    def bad_rows(self) -> int:
+        """The number of rows that are left out because they cannot be read."""
+
+    def damages(self, dataset: Dataset, validated: bool = False) -> list[str]:
+        """
+        What of the files is not in the index, as objects of JSON. validated: also of files whose index was made to leave it out.
+        """
+
 class Plan:
     """Which rows make which batch of an epoch."""
 
@@ -108,6 +117,15 @@ def count_rows(dataset: Dataset, num_threads: int, progress: object | None) -> i
 
 def load_index(dataset: Dataset, folder: str) -> Index | None:
     """The index of all files if it is kept, else None."""
+
+def validate(dataset: Dataset, folder: str, num_threads: int, read_ahead_bytes: int, report: Callable[[str], object], progress: Callable[[int], object] | None) -> Index:
+    """
+    Reads all rows of a dataset opened with keep_bad_rows, calls `report` with each
+    bad one as an object of JSON, and keeps an index that leaves them out.
+    """
+
+def leaves_out(folder: str) -> bool:
+    """Whether any index that is kept there leaves rows out."""
 
 class Pack:
     """What is packed, and how."""

@@ -176,7 +176,18 @@ class StreamingDataset(EpochDataset):
                 )
             self._indexed = (os.getpid(), index)
             self._count = (index.rows, True)
+            # Of many processes that find the same damage one tells of it.
+            damages = index.damages(dataset) if first else []
+            if damages and self._options.bad_rows is not None:
+                self._options.bad_rows.report(damages)
         return self._indexed[1]
+
+    def _leaves_out(self) -> bool:
+        """Whether the files were validated, and an index leaves rows out."""
+        if not _core.leaves_out(_core.index_folder()):
+            return False
+        index = _core.load_index(self._open(), _core.index_folder())
+        return index is not None and index.bad_rows > 0
 
     def __getstate__(self) -> dict[str, Any]:
         state = {
@@ -298,6 +309,7 @@ class StreamingDataset(EpochDataset):
             and not self._shuffle
             and state.lanes == 1
             and run.start == run.given == 0
+            and not self._leaves_out()
         )
         # How many batches the run gives, as far as that is known now.
         limit = self._last if plain else None

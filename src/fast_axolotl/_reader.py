@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeAlias
 
-    from fast_axolotl._bad_rows import BadRows, OnError
+    from fast_axolotl._bad_rows import BadRow, BadRows, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._options import Columns, Schema
@@ -362,7 +362,7 @@ def count_rows(
         return rows
     index = _core.load_index(dataset, _core.index_folder())
     if index is not None:
-        return index.rows
+        return index.rows + index.bad_rows
     total = dataset.bytes_total
     tick = None if progress is None else lambda done: progress(done, total)
     return _core.count_rows(dataset, options.threads(1), tick)
@@ -421,3 +421,80 @@ def build_index(
         ahead = options.read_ahead_bytes
         _core.measure_lengths(dataset, index, folder, column, threads, ahead, tick)
     return index.rows
+
+
+def validate(
+    path: Paths,
+    *,
+    index: bool = False,
+    columns: Columns | None = None,
+    schema: Schema | None = None,
+    format: str | None = None,
+    csv: CsvOptions | None = None,
+    num_threads: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[BadRow]:
+    """Read all rows of data files, and return those that cannot be read.
+
+    Args:
+        path: As for :func:`streaming_dataset_reader`, as are all but ``index`` and
+            ``progress``.
+        index: Keep an index of the files that leaves the bad rows out. A
+            :class:`StreamingDataset` of them then has full batches of the good ones; they
+            are found by the same ``csv`` and for the files as they are now.
+        columns: The columns to look at.
+        schema: Types that values have to fit.
+        format: The format of all files.
+        csv: How CSV files are written.
+        num_threads: Threads that decode.
+        progress: Called now and then with the bytes read from disk and the files' size
+            in bytes. What it raises ends the work and is passed on.
+
+    Raises:
+        OSError: A file that is not there or that the system cannot read, a folder in
+            which no index can be kept.
+        ValueError, TypeError: As for ``streaming_dataset_reader``.
+    """
+    import json
+
+    from fast_axolotl._bad_rows import BadRow
+
+    found: list[BadRow] = []
+    if not index:
+        reader = streaming_dataset_reader(
+            path,
+            columns=columns,
+            num_threads=num_threads,
+            schema=schema,
+            format=format,
+            csv=csv,
+            on_error=found.append,
+        )
+        with reader:
+            for _ in reader:
+                if progress is not None:
+                    progress(reader.bytes_read, reader.bytes_total)
+        return found
+    options = _options.check(
+        path,
+        1,
+        columns,
+        num_threads=num_threads,
+        read_ahead_bytes=None,
+        schema=schema,
+        format=format,
+        csv=csv,
+        on_error="skip",
+    )
+    dataset = options.open()
+    total = dataset.bytes_total
+    made = _core.validate(
+        dataset,
+        _core.index_folder(),
+        options.threads(1),
+        options.read_ahead_bytes,
+        lambda row: found.append(BadRow(**json.loads(row))),
+        None if progress is None else lambda done: progress(done, total),
+    )
+    found += [BadRow(**json.loads(row)) for row in made.damages(dataset, validated=True)]
+    return found

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``fast-axolotl head | schema | count | index PATH``.
+"""The command line: ``fast-axolotl head | schema | count | index | validate PATH``.
 
 Output goes to stdout, as a table or, with ``--json``, as JSON; errors and the progress
 bar go to stderr. Exit codes: 0 done (also when the reader of the output left early), 1 an
-error, 2 a wrong call, 130 interrupted.
+error or a row that cannot be read, 2 a wrong call, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final, cast
 
 from fast_axolotl import (
+    BadRow,
     _paths,
     build_index,
     count_rows,
@@ -23,6 +24,7 @@ from fast_axolotl import (
     get_version,
     list_supported_formats,
     streaming_dataset_reader,
+    validate,
 )
 from fast_axolotl._cli_output import (
     JSON_RULE,
@@ -52,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     args = _parser().parse_args(argv)
     try:
-        args.run(args)
+        code = args.run(args)
         print(end="", flush=True)
     except BrokenPipeError:
+        code = 0
         # Whoever read our output has seen enough. What is still buffered has to go
         # somewhere, or the interpreter complains when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 def _message(error: BaseException) -> str:
@@ -92,7 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"formats: {', '.join(list_supported_formats())}",
     )
     parser.add_argument("--version", action="version", version=get_version())
-    verbs = parser.add_subparsers(required=True, metavar="head|schema|count|index")
+    verbs = parser.add_subparsers(
+        required=True, metavar="head|schema|count|index|validate"
+    )
     head = _add_verb(verbs, "head", _head, "print the first rows")
     head.add_argument(
         "-n",
@@ -111,13 +116,21 @@ def _parser() -> argparse.ArgumentParser:
         metavar="COLUMN",
         help="also how long the lists of this column are, for packing on several ranks",
     )
+    validate = _add_verb(
+        verbs, "validate", _validate, "read all rows and list those that cannot be read"
+    )
+    validate.add_argument(
+        "--index",
+        action="store_true",
+        help="also keep an index of the files that leaves those rows out",
+    )
     return parser
 
 
 def _add_verb(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser],
     name: str,
-    run: Callable[[argparse.Namespace], None],
+    run: Callable[[argparse.Namespace], int | None],
     text: str,
 ) -> argparse.ArgumentParser:
     verb = verbs.add_parser(
@@ -295,6 +308,28 @@ def _index(args: argparse.Namespace) -> None:
             progress=lambda done, total: progress(None, done, total),
         )
     _print_rows_of_files(args, rows, files, time.perf_counter() - start)
+
+
+def _validate(args: argparse.Namespace) -> int:
+    with Progress() as progress:
+        bad = validate(
+            _path(args),
+            index=args.index,
+            columns=_columns(args),
+            format=args.format,
+            csv=_csv(args),
+            progress=lambda done, total: progress(None, done, total),
+        )
+    for row in bad:
+        if args.json:
+            print(to_json({name: getattr(row, name) for name in BadRow.__slots__}))
+        else:
+            print(row)
+    if not args.json:
+        files = len({row.file for row in bad})
+        where = f" in {_counted(files, 'file')}" if bad else ""
+        print(f"{_counted(len(bad), 'bad place')}{where}")
+    return 1 if bad else 0
 
 
 def _print_rows_of_files(

@@ -50,6 +50,11 @@ struct Fragment {
   int64_t rows = -1;  // -1: not known
   int64_t row = 0;    // rows before it in the file, where that is known
   int64_t line = 0;   // newlines before it, in text
+  /// Of the file's bad rows, which `rows` and `row` leave out: those before it.
+  int64_t bad = 0;
+
+  /// The rows before it in the file, bad ones too.
+  int64_t first_row() const { return row + bad; }
 };
 
 /// Where the rows of a file are, exactly: its fragments in their order, and for a
@@ -63,6 +68,13 @@ struct FileIndex {
   std::vector<Fragment> parts;
   /// The whole file is reached only from its start, by whoever needs any of it.
   bool from_start = false;
+  /// Rows that were found to be bad and are left out, by their numbers in the file, from
+  /// 0, in ascending order.
+  std::vector<int64_t> bad = {};
+  /// Why parts of the file are not in here; empty where all are.
+  std::string damage = {};
+  /// All rows were read, and `bad` are those that cannot be.
+  bool validated = false;
 
   /// The smallest run of parts of `fragment` that holds its rows `[begin, end)`; the
   /// fragment itself where it has no parts.

@@ -42,7 +42,8 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
     ARROW_ASSIGN_OR_RAISE(stream, input.OpenStream(options.counter));
     pass = file(nullptr);
   }
-  const BlockStart start{fragment.begin, fragment.line, fragment.row, pass.count_lines};
+  const BlockStart start{fragment.begin, fragment.line, fragment.first_row(),
+                         pass.count_lines};
   return TasksOf(std::make_shared<BlockReader>(std::move(stream), input.file.path,
                                                std::move(pass.splitter), start),
                  std::move(pass.task));
@@ -205,14 +206,24 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
                      {.count_lines = pass.count_lines});
   Cutter cutter(pass.count_lines);
   std::vector<uint32_t> begins;
-  for (;;) {
+  // Adds a block; false at the end of the file.
+  const auto add_block = [&]() -> Result<bool> {
     ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, reader.Next());
-    if (!block) break;
-    ARROW_RETURN_NOT_OK(options.Tick());
+    if (!block) return false;
     index.framing = block->framing;
     begins.clear();
     ARROW_RETURN_NOT_OK(pass.row_begins(*block, &begins));
     cutter.Add(*block, begins);
+    return true;
+  };
+  for (bool more = true; more;) {
+    ARROW_RETURN_NOT_OK(options.Tick());
+    const auto added = add_block();
+    if (!added.ok()) {
+      if (!options.keep_bad_rows || !IsOfData(added.status())) return added.status();
+      index.damage = added.status().message();
+    }
+    more = added.ok() && *added;
   }
   index.fragments = cutter.Finish();
   if (input.codec) {

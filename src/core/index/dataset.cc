@@ -72,6 +72,15 @@ BegunPass Dataset::TakeBegun(size_t file, const ReadOptions& options) const {
   return options.columns || options.stable ? nullptr : begun;
 }
 
+Result<Input> Dataset::SampleOf(size_t file) {
+  ARROW_ASSIGN_OR_RAISE(Input input, this->input(file));
+  ReadOptions all = options_;
+  all.columns.reset();
+  all.counter = nullptr;
+  ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
+  return input;
+}
+
 Status Dataset::TakeSample() {
   // Every column is sampled, so that a wrong name can be told the right ones.
   auto found = arrow::schema(arrow::FieldVector{});
@@ -79,15 +88,21 @@ Status Dataset::TakeSample() {
   bool csv = false;
   bool only_csv = true;
   size_t next = 0;
+  bool any = false;
+  Status failure;
   for (size_t k = 0; k < kSampledFiles && next < files_.size(); ++k) {
     const size_t file = std::max(next, k * files_.size() / kSampledFiles);
     if (file >= files_.size()) break;
     next = file + 1;
-    ARROW_ASSIGN_OR_RAISE(const Input input, this->input(file));
-    ReadOptions all = options_;
-    all.columns.reset();
-    all.counter = nullptr;
-    ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
+    const auto opened = SampleOf(file);
+    if (!opened.ok()) {
+      // Of files that cannot be read, the pass tells.
+      if (!options_.keep_bad_rows || !IsOfData(opened.status())) return opened.status();
+      if (failure.ok()) failure = opened.status();
+      continue;
+    }
+    any = true;
+    const Input& input = *opened;
     BegunPass begun = std::exchange(samples_[file]->begun, nullptr);
     if (file == 0) begun_ = std::move(begun);
     json |= IsJson(input);
@@ -97,6 +112,7 @@ Status Dataset::TakeSample() {
     found = WidenSchema(*found, *samples_[file]->schema,
                         only_csv ? Mixed::kString : Mixed::kJson);
   }
+  if (!any) ARROW_RETURN_NOT_OK(failure);
   arrow::FieldVector fields = found->fields();
   for (auto& field : fields) {
     if (IsJsonField(*field) && TypeOfJsonField(*field)) {
@@ -135,6 +151,14 @@ Status Dataset::TakeSample() {
   return Status::OK();
 }
 
+// The columns of a file whose footer tells them; null for others.
+Result<std::shared_ptr<arrow::Schema>> Dataset::FooterOf(size_t file) const {
+  ARROW_ASSIGN_OR_RAISE(const Input input, this->input(file));
+  if (input.format->count == nullptr || input.codec) return nullptr;
+  ARROW_ASSIGN_OR_RAISE(const Sample sample, input.format->sample(input, options_));
+  return sample.schema;
+}
+
 Status Dataset::FindColumns(arrow::FieldVector* fields) {
   if (!options_.columns) return Status::OK();
   const auto has = [&](const std::string& name) {
@@ -147,10 +171,11 @@ Status Dataset::FindColumns(arrow::FieldVector* fields) {
   // Footers are cheap enough to ask all of them before a name is called wrong.
   for (size_t i = 0; i < files_.size() && missing() != options_.columns->end(); ++i) {
     if (samples_[i]) continue;
-    ARROW_ASSIGN_OR_RAISE(const Input input, this->input(i));
-    if (input.format->count == nullptr || input.codec) continue;
-    ARROW_ASSIGN_OR_RAISE(const Sample sample, input.format->sample(input, options_));
-    for (const auto& field : sample.schema->fields()) {
+    const auto sampled = FooterOf(i);
+    if (!sampled.ok() && options_.keep_bad_rows && IsOfData(sampled.status())) continue;
+    ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Schema> footer, sampled);
+    if (!footer) continue;
+    for (const auto& field : footer->fields()) {
       if (!has(field->name())) fields->push_back(StableField(*field));
     }
   }
@@ -162,6 +187,13 @@ Status Dataset::FindColumns(arrow::FieldVector* fields) {
                          files_.size() > 1 ? " and the other files" : "",
                          "; the columns there are: ", ColumnNames(*fields),
                          first.format == &kCsv ? DelimiterHint(*fields) : "");
+}
+
+// The rows of a file as its footer tells them, or -1.
+Result<int64_t> Dataset::FooterRows(size_t file) const {
+  ARROW_ASSIGN_OR_RAISE(const Input input, this->input(file));
+  if (!input.format->count || (input.codec && !samples_[file])) return -1;
+  return input.format->count(input, options_);
 }
 
 Result<RowCount> Dataset::CountRows() const {
@@ -179,13 +211,13 @@ Result<RowCount> Dataset::CountRows() const {
         continue;
       }
     }
-    ARROW_ASSIGN_OR_RAISE(const Input input, this->input(i));
-    if (input.format->count && (!input.codec || sample)) {
-      ARROW_ASSIGN_OR_RAISE(const int64_t rows, input.format->count(input, options_));
-      if (rows >= 0) {
-        count.rows += rows;
-        continue;
-      }
+    const auto rows = FooterRows(i);
+    if (rows.ok() && *rows >= 0) {
+      count.rows += *rows;
+      continue;
+    }
+    if (!rows.ok() && !(options_.keep_bad_rows && IsOfData(rows.status()))) {
+      return rows.status();
     }
     unknown_bytes += files_[i].size;
     count.exact = false;

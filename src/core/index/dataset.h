@@ -59,6 +59,9 @@ class Dataset {
         inputs_(files_.size()),
         samples_(files_.size()) {}
 
+  Result<Input> SampleOf(size_t file);
+  Result<std::shared_ptr<arrow::Schema>> FooterOf(size_t file) const;
+  Result<int64_t> FooterRows(size_t file) const;
   Status TakeSample();
   Status FindColumns(arrow::FieldVector* fields);
 

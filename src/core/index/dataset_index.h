@@ -25,6 +25,7 @@ class DatasetIndex {
         entries_.push_back({file, fragment});
         rows_ += fragment.rows;
       }
+      leaves_out_ |= !files_[file]->bad.empty();
     }
   }
 
@@ -33,11 +34,14 @@ class DatasetIndex {
   /// All fragments, in the order of the files and of the rows in them.
   const std::vector<Entry>& entries() const { return entries_; }
   int64_t rows() const { return rows_; }
+  /// Whether rows were found to be bad beforehand, and are left out.
+  bool leaves_out() const { return leaves_out_; }
 
  private:
   const std::vector<std::shared_ptr<const FileIndex>> files_;
   std::vector<Entry> entries_;
   int64_t rows_ = 0;
+  bool leaves_out_ = false;
 };
 
 }  // namespace fast_axolotl

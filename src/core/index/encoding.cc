@@ -5,6 +5,7 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -15,7 +16,7 @@
 namespace fast_axolotl {
 namespace {
 
-constexpr std::string_view kIndexMagic = "FAXIDX01";
+constexpr std::string_view kIndexMagic = "FAXIDX02";
 constexpr std::string_view kLengthsMagic = "FAXLEN01";
 // No index is larger; a damaged length must not fill the memory.
 constexpr uint64_t kMaxBytes = uint64_t{4} << 30;
@@ -80,25 +81,28 @@ void PutFragments(Writer& writer, const std::vector<Fragment>& fragments) {
     writer.Put(fragment.rows);
     writer.Put(fragment.row);
     writer.Put(fragment.line);
+    writer.Put(fragment.bad);
   }
 }
 
 bool GetFragments(Reader& reader, std::vector<Fragment>* fragments) {
   uint64_t count;
-  if (!reader.GetCount(5 * sizeof(int64_t), &count)) return false;
+  if (!reader.GetCount(6 * sizeof(int64_t), &count)) return false;
+  int64_t bad = 0;
   int64_t row = 0;
   int64_t end = 0;
   for (uint64_t i = 0; i < count; ++i) {
     Fragment fragment;
     if (!reader.Get(&fragment.begin) || !reader.Get(&fragment.end) ||
         !reader.Get(&fragment.rows) || !reader.Get(&fragment.row) ||
-        !reader.Get(&fragment.line)) {
+        !reader.Get(&fragment.line) || !reader.Get(&fragment.bad)) {
       return false;
     }
     if (fragment.begin < end || fragment.end < fragment.begin || fragment.rows < 0 ||
-        fragment.row != row || fragment.line < 0) {
+        fragment.row != row || fragment.line < 0 || fragment.bad < bad) {
       return false;
     }
+    bad = fragment.bad;
     row += fragment.rows;
     end = fragment.end;
     fragments->push_back(fragment);
@@ -135,6 +139,27 @@ bool ReadPoints(Reader& reader, FileIndex* index) {
     index->points.push_back(std::move(point));
   }
   return true;
+}
+
+bool ReadBadRows(Reader& reader, FileIndex* index) {
+  uint8_t validated;
+  uint64_t count;
+  if (!reader.Get(&validated) || !reader.GetText(&index->damage) ||
+      !reader.GetCount(sizeof(int64_t), &count)) {
+    return false;
+  }
+  index->validated = validated != 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    int64_t row = 0;
+    if (!reader.Get(&row)) return false;
+    if (row <= (index->bad.empty() ? -1 : index->bad.back())) return false;
+    index->bad.push_back(row);
+  }
+  const auto known = [&](const Fragment& fragment) {
+    return fragment.bad <= static_cast<int64_t>(count);
+  };
+  return std::all_of(index->fragments.begin(), index->fragments.end(), known) &&
+         std::all_of(index->parts.begin(), index->parts.end(), known);
 }
 
 Status Damaged() { return Status::IOError("the index is damaged"); }
@@ -188,6 +213,10 @@ std::string EncodeIndex(const FileIndex& index, const std::string& key) {
     writer.Put(point.member);
     writer.PutText(point.window);
   }
+  writer.Put(static_cast<uint8_t>(index.validated));
+  writer.PutText(index.damage);
+  writer.Put<uint64_t>(index.bad.size());
+  for (const int64_t row : index.bad) writer.Put(row);
   return Seal(kIndexMagic, writer.Take());
 }
 
@@ -204,7 +233,7 @@ Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) 
   if (!reader.Get(&framing) || framing > static_cast<uint8_t>(Framing::kObject) ||
       !reader.Get(&from_start) || !GetFragments(reader, &index.fragments) ||
       !GetFragments(reader, &index.parts) || !SameRows(index) ||
-      !ReadPoints(reader, &index) || !reader.done()) {
+      !ReadPoints(reader, &index) || !ReadBadRows(reader, &index) || !reader.done()) {
     return Damaged();
   }
   index.framing = static_cast<Framing>(framing);

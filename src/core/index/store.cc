@@ -23,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// A file that stands beside the indexes once any of them leaves rows out.
+constexpr char kLeavesOut[] = "leaves-out";
+
 // What an index belongs to: it is stale as soon as any of this differs. Empty where the
 // file has no path of its own, or is not the one that was looked at before: what is read
 // of it now is an index of neither.
@@ -177,12 +180,13 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
     ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, options));
     return std::make_shared<const FileIndex>(std::move(index));
   };
-  // A Parquet footer is an index already.
-  if (folder_.empty() || input.format == &kParquet) return build();
+  if (folder_.empty()) return build();
   ARROW_ASSIGN_OR_RAISE(const std::string key, KeyOf(input, options));
   if (key.empty()) return build();
   const fs::path path = fs::path(folder_) / NameOf(key, input, options);
   if (auto kept = Read(path, key)) return kept;
+  // A Parquet footer is an index already, but for bad rows.
+  if (input.format == &kParquet) return build();
   std::error_code ignored;
   fs::create_directories(folder_, ignored);
   const BuildLock lock(path.string() + ".lock");
@@ -190,10 +194,35 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   // Another process may have built it meanwhile.
   if (auto kept = Read(path, key)) return kept;
   ARROW_ASSIGN_OR_RAISE(auto index, build());
+  // Others are to hear of what is missing.
+  if (!index->damage.empty()) return index;
   // Not if the file has changed meanwhile.
   const auto after = KeyOf(input, options);
   if (after.ok() && *after == key) Write(path, EncodeIndex(*index, key));
   return index;
+}
+
+Status IndexStore::Keep(const Input& input, const ReadOptions& options,
+                        const std::string& key, const FileIndex& index) const {
+  const std::string& path = input.file.path;
+  if (folder_.empty()) return Status::IOError("there is no folder to keep indexes in");
+  ARROW_ASSIGN_OR_RAISE(const std::string now, KeyOf(input, options));
+  if (key.empty() || now != key) {
+    return Status::IOError(path, ": the file has changed while it was read");
+  }
+  std::error_code ignored;
+  fs::create_directories(folder_, ignored);
+  const fs::path folder(folder_);
+  if ((!index.bad.empty() && !Write(folder / kLeavesOut, "")) ||
+      !Write(folder / NameOf(key, input, options), EncodeIndex(index, key))) {
+    return ErrnoError(errno, folder_, "cannot keep the index");
+  }
+  return Status::OK();
+}
+
+bool IndexStore::LeavesOut() const {
+  std::error_code ignored;
+  return !folder_.empty() && fs::exists(fs::path(folder_) / kLeavesOut, ignored);
 }
 
 std::optional<std::vector<uint32_t>> IndexStore::LoadLengths(const Input& input,

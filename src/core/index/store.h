@@ -35,6 +35,14 @@ class IndexStore {
   Result<std::shared_ptr<const FileIndex>> LoadOrBuild(const Input& input,
                                                        const ReadOptions& options) const;
 
+  /// Keeps the index of a file whose bad rows are known. That it cannot be kept, or that
+  /// the file has changed since `key` was taken, is an IOError.
+  Status Keep(const Input& input, const ReadOptions& options, const std::string& key,
+              const FileIndex& index) const;
+
+  /// Whether any index that is kept here leaves rows out.
+  bool LeavesOut() const;
+
   /// The lengths of a column's lists that are kept for a file of `rows` rows, or nothing.
   std::optional<std::vector<uint32_t>> LoadLengths(const Input& input,
                                                    const ReadOptions& options,

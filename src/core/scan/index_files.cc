@@ -90,6 +90,16 @@ Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset,
   return indexes;
 }
 
+// The index of a file; one without rows if it cannot be read and that may be.
+Result<FileIndexPtr> LoadOrGiveUp(const IndexStore& store, const Input& input,
+                                  const ReadOptions& options) {
+  auto index = store.LoadOrBuild(input, options);
+  if (index.ok() || !options.keep_bad_rows || !IsOfData(index.status())) return index;
+  FileIndex nothing;
+  nothing.damage = index.status().message();
+  return std::make_shared<const FileIndex>(std::move(nothing));
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
@@ -98,7 +108,7 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
   ARROW_ASSIGN_OR_RAISE(auto indexes,
                         IndexEach(*dataset, options, num_threads,
                                   [&](const Input& input, const ReadOptions& quiet) {
-                                    return store.LoadOrBuild(input, quiet);
+                                    return LoadOrGiveUp(store, input, quiet);
                                   }));
   return std::make_shared<const DatasetIndex>(std::move(indexes));
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "arrow/array/array_binary.h"
 #include "arrow/util/byte_size.h"
 
 namespace fast_axolotl {
@@ -44,6 +45,7 @@ struct Scan::Stream {
   int64_t begin = 0;  // the rows that are wanted
   int64_t end = std::numeric_limits<int64_t>::max();
   int64_t row = 0;                           // of the fragment, that comes next
+  int64_t left_out = 0;                      // bad rows before that one
   std::shared_ptr<const OpenedFile> source;  // of the fragment
   FragmentReader reader;                     // null before the first call
   std::deque<std::shared_ptr<Slot>> slots;
@@ -110,9 +112,39 @@ Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
   const int64_t end = std::clamp(stream.end, first, stream.row);
   return Piece{rows->Slice(begin - first, end - begin),
                stream.file,
-               stream.fragment.row + begin,
+               stream.fragment.first_row() + stream.left_out + begin,
                {},
                {}};
+}
+
+// Takes the rows away that the index knows to be bad. Of others `*failure` is told,
+// unless they are kept.
+Result<std::shared_ptr<arrow::RecordBatch>> Scan::LeaveKnownOut(
+    Stream* stream, std::shared_ptr<arrow::RecordBatch> rows, Status* failure) const {
+  const std::vector<int64_t>& bad = index_->file(stream->file)->bad;
+  const int64_t first = stream->fragment.first_row() + stream->row + stream->left_out;
+  std::vector<int64_t> known;
+  for (auto at = std::lower_bound(bad.begin(), bad.end(), first);
+       at != bad.end() && *at < first + rows->num_rows(); ++at) {
+    known.push_back(*at - first);
+  }
+  stream->left_out += static_cast<int64_t>(known.size());
+  if (!known.empty()) {
+    ARROW_ASSIGN_OR_RAISE(rows, WithoutRows(*rows, known));
+  }
+  const int hidden = BadRowsIndex(*rows->schema());
+  if (hidden < 0 || options_.keep_bad_rows) return rows;
+  const auto reasons = rows->column(hidden);
+  ARROW_ASSIGN_OR_RAISE(rows, rows->RemoveColumn(hidden));
+  int64_t good = 0;
+  while (good < rows->num_rows() && reasons->IsNull(good)) ++good;
+  if (good == rows->num_rows()) return rows;
+  *failure = Status::IOError(
+      dataset_->files()[stream->file].path, ": row ",
+      stream->fragment.first_row() + stream->row + stream->left_out + good + 1,
+      " cannot be read, and the index does not know of it: ",
+      static_cast<const arrow::StringArray&>(*reasons).GetView(good));
+  return rows->Slice(0, good);
 }
 
 // What the front stream would still give, as lost rows, where an error may be passed
@@ -161,6 +193,10 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
         work_.notify_all();
         std::optional<Piece> piece;
         auto rows = std::move(slot->result.rows);
+        if (rows && index_ && !index_->file(front.file)->bad.empty()) {
+          ARROW_ASSIGN_OR_RAISE(
+              rows, LeaveKnownOut(&front, std::move(rows), &slot->result.end));
+        }
         if (rows && rows->num_rows() > 0) piece = Trim(front, std::move(rows));
         // A fault behind the rows that are wanted is not ours to find.
         if (!slot->result.end.ok() && (!index_ || front.row < front.end)) {
@@ -275,9 +311,12 @@ std::shared_ptr<Scan::Stream> Scan::StartStream() {
 
 Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
   ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(file));
+  ReadOptions options = options_;
+  // Bad rows that are known are passed over, whatever becomes of others.
+  options.keep_bad_rows |= index_ && !index_->file(file)->bad.empty();
   ARROW_ASSIGN_OR_RAISE(
       OpenedFile opened,
-      input.format->open(input, options_, index_ ? index_->file(file) : nullptr));
+      input.format->open(input, options, index_ ? index_->file(file) : nullptr));
   if (BegunPass begun = index_ ? nullptr : dataset_->TakeBegun(file, options_)) {
     opened.open = [begun, options = options_](const Fragment&) { return begun(options); };
   }

@@ -81,6 +81,8 @@ class Scan {
   Result<std::optional<Piece>> PassOver(const Status& error);
   Result<std::shared_ptr<const OpenedFile>> Open(size_t file);
   Result<std::shared_ptr<const OpenedFile>> OpenKept(size_t file);
+  Result<std::shared_ptr<arrow::RecordBatch>> LeaveKnownOut(
+      Stream* stream, std::shared_ptr<arrow::RecordBatch> rows, Status* failure) const;
   Piece Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows);
   int64_t BytesBehindFront() const;
 

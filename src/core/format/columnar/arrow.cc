@@ -163,7 +163,7 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
   }
   ARROW_ASSIGN_OR_RAISE(reading->batches, Open(input, options.counter, ipc));
   reading->end = static_cast<int>(fragment.end);
-  reading->row = fragment.row;
+  reading->row = fragment.first_row();
   if (reading->batches.file) {
     reading->batches.next = static_cast<int>(fragment.begin);
   }
@@ -222,7 +222,16 @@ Result<FileIndex> IndexArrow(const Input& input, const ReadOptions& options) {
     FileIndex found;
     int64_t row = 0;
     for (;; ++batches.next) {
-      ARROW_ASSIGN_OR_RAISE(const auto batch, batches.Next());
+      const auto read = batches.Next();
+      if (!read.ok()) {
+        if (!options.keep_bad_rows || !IsOfData(read.status())) return read.status();
+        found.damage =
+            Reading::At(input.file.path, batches.next, row, read.status()).message();
+        // A file has a way to the batches behind it.
+        if (batches.stream) break;
+        continue;
+      }
+      const auto& batch = *read;
       if (!batch) break;
       ARROW_RETURN_NOT_OK(options.Tick());
       found.fragments.push_back(

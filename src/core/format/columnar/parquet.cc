@@ -391,7 +391,7 @@ Result<OpenedFile> OpenParquet(const Input& input, const ReadOptions& options,
   file.open = [input, options, metadata](const Fragment& group) {
     return Guarded([&] {
       return OpenRowGroup(input, options, metadata, static_cast<int>(group.begin),
-                          group.row);
+                          group.first_row());
     });
   };
   return file;

@@ -260,7 +260,7 @@ RowSplitter SplitterOf(const Input& input, const FileIndex* index,
   }
   switch (index->framing) {
     case Framing::kArray:
-      return MakeArraySplitter(path, /*first=*/fragment->row == 0);
+      return MakeArraySplitter(path, /*first=*/fragment->first_row() == 0);
     case Framing::kObject:
       return MakeObjectSplitter(path);
     default:

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/scan/validate_files.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "arrow/array/array_binary.h"
+#include "core/scan/index_files.h"
+
+namespace fast_axolotl {
+namespace {
+
+// The fragments with only their good rows counted.
+std::vector<Fragment> GoodRows(std::vector<Fragment> fragments,
+                               const std::vector<int64_t>& bad) {
+  const auto before = [&](int64_t row) {
+    return std::lower_bound(bad.begin(), bad.end(), row) - bad.begin();
+  };
+  for (Fragment& fragment : fragments) {
+    fragment.bad = before(fragment.row);
+    fragment.rows -= before(fragment.row + fragment.rows) - fragment.bad;
+    fragment.row -= fragment.bad;
+  }
+  return fragments;
+}
+
+// Notes the bad rows of a piece down.
+void FindBad(const Dataset& dataset, const Piece& piece, std::vector<int64_t>* bad,
+             const std::function<void(std::string)>& report) {
+  const int hidden = BadRowsIndex(*piece.rows->schema());
+  if (hidden < 0) return;
+  const auto& reasons =
+      static_cast<const arrow::StringArray&>(*piece.rows->column(hidden));
+  for (int64_t i = 0; i < reasons.length(); ++i) {
+    if (reasons.IsNull(i)) continue;
+    const int64_t row = piece.row_of_file(i);
+    bad->push_back(row);
+    std::string json =
+        BadRowJson(dataset.files()[piece.file].path, row + 1, reasons.GetView(i));
+    if (!json.empty()) report(std::move(json));
+  }
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const DatasetIndex>> ValidateFiles(
+    const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
+    const ReadOptions& options, const ScanOptions& scan,
+    const std::function<void(std::string)>& report) {
+  // The files as they are before they are read.
+  std::vector<std::string> keys;
+  for (size_t file = 0; file < dataset->files().size(); ++file) {
+    ARROW_ASSIGN_OR_RAISE(const Input input, dataset->input(file));
+    ARROW_ASSIGN_OR_RAISE(keys.emplace_back(), store.KeyOf(input, dataset->options()));
+  }
+  // Without those that are kept: they may leave rows out already.
+  ARROW_ASSIGN_OR_RAISE(auto index, IndexFiles(dataset, IndexStore(""), options,
+                                               std::max(scan.num_threads, 1)));
+  std::vector<ScanUnit> units;
+  for (const auto& [file, fragment] : index->entries()) {
+    if (fragment.rows > 0) units.push_back({file, fragment, 0, fragment.rows});
+  }
+  ReadOptions read = options;
+  read.tick = nullptr;
+  Scan rows(dataset, index, std::move(units), std::move(read), scan);
+  std::vector<std::vector<int64_t>> bad(keys.size());
+  for (;;) {
+    ARROW_RETURN_NOT_OK(options.Tick());
+    ARROW_ASSIGN_OR_RAISE(auto piece, rows.Next(std::chrono::milliseconds(50)));
+    if (!piece) continue;
+    if (!piece->rows) break;
+    FindBad(*dataset, *piece, &bad[piece->file], report);
+  }
+  std::vector<std::shared_ptr<const FileIndex>> files;
+  for (size_t file = 0; file < keys.size(); ++file) {
+    auto whole = std::make_shared<FileIndex>(*index->file(file));
+    whole->fragments = GoodRows(std::move(whole->fragments), bad[file]);
+    whole->parts = GoodRows(std::move(whole->parts), bad[file]);
+    whole->bad = std::move(bad[file]);
+    whole->validated = true;
+    ARROW_ASSIGN_OR_RAISE(const Input input, dataset->input(file));
+    ARROW_RETURN_NOT_OK(store.Keep(input, dataset->options(), keys[file], *whole));
+    files.push_back(std::move(whole));
+  }
+  return std::make_shared<const DatasetIndex>(std::move(files));
+}
+
+}  // namespace fast_axolotl
