@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damage that takes more than a row with it: what is behind it is read all the same."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import fast_axolotl as fa
+from fast_axolotl import BadRow, StreamingDataset, streaming_dataset_reader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROUP = 1000
+GROUPS = 4
+
+
+def table() -> pa.Table:
+    ids = list(range(GROUP * GROUPS))
+    # Text that does not compress, so that damage in the middle hits values.
+    texts = [f"{i * 2654435761 % 2**32:08x}" * 8 for i in ids]
+    return pa.table({"id": ids, "text": texts})
+
+
+def parquet(path: Path) -> set[int]:
+    """A damaged page in the second row group; returns the rows that are lost."""
+    pq.write_table(
+        table(),
+        path,
+        row_group_size=GROUP,
+        write_page_checksum=True,
+        use_dictionary=False,
+    )
+    data = bytearray(path.read_bytes())
+    column = pq.ParquetFile(path).metadata.row_group(1).column(1)
+    data[column.data_page_offset + column.total_compressed_size // 2] ^= 0xFF
+    path.write_bytes(data)
+    return set(range(GROUP, 2 * GROUP))
+
+
+def arrow(path: Path) -> set[int]:
+    """Strings of the third batch that are not UTF-8."""
+    with pa.ipc.new_file(str(path), table().schema) as writer:
+        for batch in table().to_batches(max_chunksize=GROUP):
+            writer.write_batch(batch)
+    wanted = table().column("text")[2 * GROUP + 10].as_py().encode()
+    data = path.read_bytes()
+    assert data.count(wanted) == 1
+    path.write_bytes(data.replace(wanted, b"\xff" * len(wanted)))
+    return set(range(2 * GROUP, 3 * GROUP))
+
+
+DAMAGE = {"parquet": parquet, "arrow": arrow}
+
+
+@pytest.fixture(params=list(DAMAGE))
+def damaged(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, list[int]]:
+    path = tmp_path / f"a.{request.param}"
+    lost = DAMAGE[request.param](path)
+    return path, [i for i in range(GROUP * GROUPS) if i not in lost]
+
+
+def ids_of(batches: Any) -> list[int]:
+    return [i for batch in batches for i in batch["id"]]
+
+
+def test_the_rows_around_the_damage_are_read(damaged):
+    path, left = damaged
+    told: list[BadRow] = []
+    reader = streaming_dataset_reader(path, 64, on_error=told.append)
+    assert ids_of(reader) == left
+    assert sum(row.rows or 0 for row in told) == GROUP * GROUPS - len(left)
+    assert reader.stats().rows_skipped == GROUP * GROUPS - len(left)
+    assert all(row.file == str(path) for row in told)
+    with pytest.raises(OSError, match=str(path)):
+        list(streaming_dataset_reader(path, 64))
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_plan_goes_around_the_damage(damaged, shuffle):
+    path, left = damaged
+    data = StreamingDataset(
+        path, 64, shuffle=shuffle, num_lanes=3, on_error="skip", shuffle_window=300
+    )
+    for _ in range(2):
+        assert sorted(ids_of(data)) == left
+        assert data.stats().rows_skipped == GROUP * GROUPS - len(left)
+
+
+def test_validated_damage_is_left_out_from_the_start(damaged, tmp_path, monkeypatch):
+    path, left = damaged
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    bad = fa.validate(path, index=True)
+    assert sum(row.rows or 0 for row in bad) == GROUP * GROUPS - len(left)
+    for shuffle in (False, True):
+        data = StreamingDataset(path, 64, shuffle=shuffle, num_lanes=3)
+        batches = list(data)
+        assert sorted(ids_of(batches)) == left
+        assert {len(batch["id"]) for batch in batches[:-1]} == {64}
+        assert data.num_rows == len(left)
+
+
+@pytest.fixture
+def cut(tmp_path: Path) -> tuple[Path, list[int]]:
+    """A folder with a file that is cut in its gzip stream, and a good one behind it."""
+    lines = [
+        f'{{"id": {i}, "text": "{i * 2654435761 % 2**32:08x}"}}\n' for i in range(9000)
+    ]
+    data = gzip.compress("".join(lines).encode())[:-20_000]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a.jsonl.gz").write_bytes(data)
+    (tmp_path / "data" / "b.jsonl").write_text('{"id": -1, "text": "b"}\n' * 100)
+    whole = zlib.decompressobj(31).decompress(data).count(b"\n")
+    return tmp_path / "data", [*range(whole), *[-1] * 100]
+
+
+def test_behind_a_cut_stream_the_next_file_is_read(cut):
+    path, left = cut
+    told: list[BadRow] = []
+    assert ids_of(streaming_dataset_reader(path, 64, on_error=told.append)) == left
+    (row,) = told
+    assert row.rows is None
+    assert "lost" in row.reason
+    assert row.file.endswith("a.jsonl.gz")
+    assert row.row == len(left) - 100 + 1
+
+
+def test_a_cut_stream_is_indexed_as_far_as_it_goes(cut, tmp_path, monkeypatch):
+    path, left = cut
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    told: list[BadRow] = []
+    data = StreamingDataset(path, 64, shuffle=True, on_error=told.append)
+    assert sorted(ids_of(data)) == sorted(left)
+    assert [row.rows for row in told] == [None]
+    # That index is not kept: without on_error it is an error as before.
+    with pytest.raises(OSError, match=r"a\.jsonl\.gz"):
+        list(StreamingDataset(path, 64, shuffle=True))
+    assert len(fa.validate(path, index=True)) == 1
+    assert sorted(ids_of(StreamingDataset(path, 64, shuffle=True))) == sorted(left)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "b.parquet", "c.parquet"])
+def test_a_file_that_cannot_be_opened_is_passed_over(tmp_path, name):
+    for other in ("a.parquet", "b.parquet", "c.parquet"):
+        pq.write_table(table(), tmp_path / other)
+    path = tmp_path / name
+    path.write_bytes(path.read_bytes()[:-100])
+    told: list[BadRow] = []
+    batches = streaming_dataset_reader(tmp_path, 64, on_error=told.append)
+    assert ids_of(batches) == [*range(GROUP * GROUPS)] * 2
+    assert [row.file for row in told] == [str(path)]
+    data = StreamingDataset(tmp_path, 64, shuffle=True, on_error="skip")
+    assert sorted(ids_of(data)) == sorted([*range(GROUP * GROUPS)] * 2)
+
+
+def test_what_fails_in_the_machine_is_always_an_error(tmp_path):
+    """A file that has gone is no bad row."""
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text('{"id": 1}\n' * 100_000)
+    reader = streaming_dataset_reader(tmp_path, 10, on_error="skip", read_ahead_bytes=1)
+    next(reader)
+    (tmp_path / "b.jsonl").unlink()
+    with pytest.raises(FileNotFoundError):
+        list(reader)
