@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from formats import to_zstd
 
 import fast_axolotl as fa
 from fast_axolotl import BadRow, StreamingDataset, streaming_dataset_reader
@@ -168,3 +169,54 @@ def test_what_fails_in_the_machine_is_always_an_error(tmp_path):
     (tmp_path / "b.jsonl").unlink()
     with pytest.raises(FileNotFoundError):
         list(reader)
+
+
+def parts(kind: str, codec: str, damage: str) -> tuple[bytes, list[int]]:
+    """A file of several gzip members or zstd frames, the third one of them damaged.
+
+    Returns its bytes, and the rows that can be read. Parts end inside rows.
+    """
+    rows = [
+        f'{{"id": {i}, "text": "{i:08}"}}\n' if kind == "jsonl" else f"{i:08} words\n"
+        for i in range(20_000)
+    ]
+    data = "".join(rows).encode()
+    size = len(data) // 5 - 1
+    made = b""
+    for part in range(6):
+        piece = data[part * size : (part + 1) * size]
+        packed = bytearray(gzip.compress(piece) if codec == "gz" else to_zstd(piece))
+        if part == 2 and damage == "header":
+            packed[:4] = bytes(4)
+        elif part == 2:
+            packed[-8] ^= 1
+        made += packed
+    begin = data[: 2 * size].count(b"\n")
+    # The row that goes on behind the damaged part.
+    cut = data[: 3 * size].count(b"\n")
+    lost = range(begin, cut + 1) if damage == "header" else [cut]
+    return made, [i for i in range(20_000) if i not in lost]
+
+
+@pytest.mark.parametrize("damage", ["gz header", "gz checksum", "zst header"])
+@pytest.mark.parametrize("kind", ["jsonl", "txt"])
+def test_behind_a_damaged_part_the_next_one_is_read(tmp_path, monkeypatch, kind, damage):
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    codec, damage = damage.split()
+    path = tmp_path / f"a.{kind}.{codec}"
+    data, left = parts(kind, codec, damage)
+    path.write_bytes(data)
+
+    def ids(batches: Any) -> list[int]:
+        return [int(text.split()[0]) for batch in batches for text in batch["text"]]
+
+    told: list[BadRow] = []
+    assert ids(streaming_dataset_reader(path, 100, on_error=told.append)) == left
+    (lost,) = [row for row in told if row.rows is None]
+    assert "reading goes on at compressed byte" in lost.reason
+    data_set = StreamingDataset(path, 100, shuffle=True, on_error="skip", num_lanes=3)
+    assert sorted(ids(data_set)) == left
+    assert fa.validate(path, index=True)
+    assert sorted(ids(StreamingDataset(path, 100, shuffle=True))) == left
+    with pytest.raises(OSError, match="compressed byte"):
+        list(streaming_dataset_reader(path, 100))

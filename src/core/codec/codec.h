@@ -28,6 +28,8 @@ struct Codec {
   std::string_view name;
   /// Suffixes that name it, the first one being the usual one.
   std::vector<std::string_view> suffixes;
+  /// What each independent part of such a file begins with: a gzip member, a zstd frame.
+  std::string_view part_magic;
   /// Whether a file that starts with `head` is of this codec.
   bool (*matches)(std::string_view head);
   /// The decompressed bytes of `raw`. Every byte before a fault is delivered; the read

@@ -171,7 +171,8 @@ class RecordingDecoder {
     // zlib's manual: 128 says that a block has just ended, 64 that it was the last one;
     // the low bits are those of the last byte that are not used yet.
     const bool border = (stream_.data_type & 128) && !(stream_.data_type & 64);
-    if (border && out_ - points_->back().out >= kPointDistance) Note();
+    // A point without any of its member before it would stand for the member's start.
+    if (border && member_ > 0 && out_ - points_->back().out >= kPointDistance) Note();
     return wrote;
   }
 
@@ -231,12 +232,13 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenRecording(
 Result<std::shared_ptr<arrow::io::InputStream>> OpenAt(
     std::shared_ptr<arrow::io::InputStream> raw, const std::string& path,
     const RestartPoint& point) {
-  if (point.in == 0) return Open(std::move(raw), path);
+  if (point.member == 0 && point.window.empty()) return Open(std::move(raw), path);
   return StreamOf(std::move(raw), path, std::make_shared<GzipDecoder>(point));
 }
 
 }  // namespace
 
-const Codec kGzip{"gzip", {".gz", ".gzip"}, Matches, Open, OpenRecording, OpenAt};
+const Codec kGzip{"gzip", {".gz", ".gzip"}, "\x1f\x8b\x08", Matches,
+                  Open,   OpenRecording,    OpenAt};
 
 }  // namespace fast_axolotl

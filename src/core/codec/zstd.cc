@@ -98,6 +98,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> OpenAt(
 
 }  // namespace
 
-const Codec kZstd{"zstd", {".zst", ".zstd"}, Matches, Open, OpenRecording, OpenAt};
+const Codec kZstd{
+    "zstd", {".zst", ".zstd"}, "\x28\xb5\x2f\xfd", Matches, Open, OpenRecording, OpenAt};
 
 }  // namespace fast_axolotl

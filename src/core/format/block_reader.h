@@ -83,6 +83,9 @@ class BlockReader {
   /// of all whole rows before it.
   Result<std::optional<Block>> Next();
 
+  /// Where the next block begins.
+  BlockStart position() const { return {offset_, line_, row_, count_lines_}; }
+
  private:
   Status Fill(int64_t want);
   void SkipByteOrderMark();

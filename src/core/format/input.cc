@@ -185,11 +185,44 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenStream(
   return codec->open(std::move(raw), file.path);
 }
 
-Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRecording(
-    std::shared_ptr<ByteCounter> counter, std::vector<RestartPoint>* points) const {
+Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenPart(
+    std::shared_ptr<ByteCounter> counter, int64_t in,
+    std::vector<RestartPoint>* points) const {
   ARROW_ASSIGN_OR_RAISE(auto raw, Open(std::move(counter)));
-  if (!codec) return raw;
-  return codec->open_recording(std::move(raw), file.path, points);
+  ARROW_RETURN_NOT_OK(raw->Seek(in));
+  return points ? codec->open_recording(std::move(raw), file.path, points)
+                : codec->open(std::move(raw), file.path);
+}
+
+Result<int64_t> Input::FindPart(int64_t from) const {
+  constexpr int64_t kStep = int64_t{1} << 20;
+  constexpr int64_t kTried = int64_t{64} << 10;
+  const std::string_view magic = codec->part_magic;
+  const auto starts_part = [&](int64_t at) {
+    auto stream = OpenPart(nullptr, at, nullptr);
+    int64_t read = 0;
+    while (stream.ok() && read < kTried) {
+      const auto bytes = (*stream)->Read(kTried - read);
+      if (!bytes.ok()) return false;
+      if ((*bytes)->size() == 0) break;
+      read += (*bytes)->size();
+    }
+    return read > 0;
+  };
+  ARROW_ASSIGN_OR_RAISE(auto raw, Open(nullptr));
+  while (from < file.size) {
+    // The magic bytes may lie across two steps.
+    const auto overlap = static_cast<int64_t>(magic.size()) - 1;
+    ARROW_ASSIGN_OR_RAISE(const auto bytes, raw->ReadAt(from, kStep + overlap));
+    const std::string_view text(*bytes);
+    for (size_t at = text.find(magic); at != std::string_view::npos;
+         at = text.find(magic, at + 1)) {
+      const int64_t found = from + static_cast<int64_t>(at);
+      if (starts_part(found)) return found;
+    }
+    from += kStep;
+  }
+  return -1;
 }
 
 Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(

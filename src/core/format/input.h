@@ -31,10 +31,15 @@ struct Input {
   Result<std::shared_ptr<arrow::io::InputStream>> OpenStream(
       std::shared_ptr<ByteCounter> counter) const;
 
-  /// The same, noting restart points as they are passed (see Codec); a plain file has
-  /// none, it can be read from anywhere.
-  Result<std::shared_ptr<arrow::io::InputStream>> OpenRecording(
-      std::shared_ptr<ByteCounter> counter, std::vector<RestartPoint>* points) const;
+  /// Where, from byte `from` of the compressed file on, a part begins that can be
+  /// decompressed by itself (see Codec), or -1. Its first 64 KiB are tried.
+  Result<int64_t> FindPart(int64_t from) const;
+
+  /// The bytes decompressed from byte `in` of the compressed file on, where a part
+  /// begins, noting restart points unless `points` is null.
+  Result<std::shared_ptr<arrow::io::InputStream>> OpenPart(
+      std::shared_ptr<ByteCounter> counter, int64_t in,
+      std::vector<RestartPoint>* points) const;
 
   /// Bytes `[begin, end)` of the decompressed file, decompressing from the last of
   /// `points` that is not behind `begin`.

@@ -109,7 +109,7 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                         return DecodeBlock(block, path, options);
                       };
                     },
-                    RowBegins};
+                    RowBegins, CountNewlines, Resume::kAtLine};
   };
 }
 

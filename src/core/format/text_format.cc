@@ -16,6 +16,128 @@ namespace {
 constexpr int64_t kSampleBytes = int64_t{4} << 20;
 constexpr int64_t kFragmentBytes = int64_t{1} << 20;
 
+// The blocks of a whole file; where bad rows are kept, those behind damaged parts, too.
+class Blocks {
+ public:
+  // `points`: where restart points are noted; null for none.
+  static Result<std::shared_ptr<Blocks>> Open(const Input& input,
+                                              const ReadOptions& options, TextPass pass,
+                                              std::vector<RestartPoint>* points) {
+    auto blocks = std::make_shared<Blocks>(input, options, std::move(pass), points);
+    ARROW_RETURN_NOT_OK(blocks->OpenAt(0, {.count_lines = blocks->pass_.count_lines}));
+    return blocks;
+  }
+
+  Blocks(const Input& input, const ReadOptions& options, TextPass pass,
+         std::vector<RestartPoint>* points)
+      : input_(input), options_(options), pass_(std::move(pass)), points_(points) {}
+
+  const TextPass& pass() const { return pass_; }
+
+  // As BlockReader::Next.
+  Result<std::optional<Block>> Next() {
+    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader_->Next());
+    if (!block) {
+      TakePoints();
+    } else if (std::exchange(inside_line_, false)) {
+      const size_t end = block->text().find('\n');
+      const auto skipped =
+          end == std::string_view::npos ? block->size : static_cast<int64_t>(end) + 1;
+      block->begin += skipped;
+      block->offset += skipped;
+      block->size -= skipped;
+    }
+    return block;
+  }
+
+  // After an error: goes on behind the damage, and says where, in the compressed file;
+  // -1 if that cannot be.
+  Result<int64_t> GoOn(const Status& error) {
+    if (!options_.keep_bad_rows || !input_.codec || pass_.resume == Resume::kNever ||
+        !IsOfData(error)) {
+      return -1;
+    }
+    const int64_t reached = in_ + std::max<int64_t>(CompressedPosition(*stream_), 1);
+    ARROW_ASSIGN_OR_RAISE(const int64_t part, input_.FindPart(reached));
+    if (part < 0) return -1;
+    TakePoints();
+    const BlockStart start = reader_->position();
+    // The row that the damage is in is no part of what was read.
+    while (points_ && !points_->empty() && points_->back().out > start.offset) {
+      points_->pop_back();
+    }
+    ARROW_RETURN_NOT_OK(OpenAt(part, start));
+    inside_line_ = pass_.resume == Resume::kAtLine;
+    return part;
+  }
+
+ private:
+  Status OpenAt(int64_t in, const BlockStart& start) {
+    in_ = in;
+    out_ = start.offset;
+    if (points_) own_ = std::make_unique<std::vector<RestartPoint>>();
+    if (input_.codec) {
+      ARROW_ASSIGN_OR_RAISE(stream_, input_.OpenPart(options_.counter, in, own_.get()));
+    } else {
+      ARROW_ASSIGN_OR_RAISE(stream_, input_.OpenStream(options_.counter));
+    }
+    reader_ =
+        std::make_unique<BlockReader>(stream_, input_.file.path, pass_.splitter, start);
+    return Status::OK();
+  }
+
+  // The points are noted from where the stream was opened.
+  void TakePoints() {
+    if (!points_ || !own_ || !input_.codec) return;
+    for (RestartPoint& point : *own_) {
+      point.in += in_;
+      point.out += out_;
+      points_->push_back(std::move(point));
+    }
+    own_->clear();
+  }
+
+  const Input input_;
+  const ReadOptions options_;
+  const TextPass pass_;
+  std::vector<RestartPoint>* const points_;
+  std::unique_ptr<std::vector<RestartPoint>> own_;
+  std::shared_ptr<arrow::io::InputStream> stream_;
+  std::unique_ptr<BlockReader> reader_;
+  int64_t in_ = 0;   // compressed bytes before the stream
+  int64_t out_ = 0;  // decompressed bytes that were read before it
+  bool inside_line_ = false;
+};
+
+// The rows that were lost with a damaged part of a file.
+DecodeTask LostPart(const Input& input, const Status& error, int64_t next) {
+  BadRow lost = MakeBadRow(0, error, input.file.path);
+  lost.rows = BadRow::kUnknown;
+  lost.reason += "; reading goes on at compressed byte " + std::to_string(next);
+  return {[lost] {
+            auto rows = WithBadRows(nullptr, {lost});
+            return rows.ok() ? Decoded{*rows, Status::OK()}
+                             : Decoded{nullptr, rows.status()};
+          },
+          0};
+}
+
+// The tasks of a whole file.
+FragmentReader TasksOfFile(const Input& input, std::shared_ptr<Blocks> blocks) {
+  return [input, blocks = std::move(blocks)]() -> Result<std::optional<DecodeTask>> {
+    auto block = blocks->Next();
+    if (!block.ok()) {
+      ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(block.status()));
+      if (next < 0) return block.status();
+      return LostPart(input, block.status(), next);
+    }
+    if (!*block) return std::nullopt;
+    const int64_t bytes = (*block)->buffer->size();
+    ARROW_ASSIGN_OR_RAISE(auto task, blocks->pass().task(std::move(**block)));
+    return DecodeTask{std::move(task), bytes};
+  };
+}
+
 // The tasks of the blocks that `reader` comes to.
 FragmentReader TasksOf(std::shared_ptr<BlockReader> reader,
                        decltype(TextPass::task) make_task) {
@@ -32,16 +154,14 @@ FragmentReader TasksOf(std::shared_ptr<BlockReader> reader,
 Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options,
                                     const FileIndex* index, const TextFile& file,
                                     const Fragment& fragment) {
-  std::shared_ptr<arrow::io::InputStream> stream;
-  TextPass pass;
-  if (index) {
-    ARROW_ASSIGN_OR_RAISE(stream, input.OpenRange(options.counter, index->points,
-                                                  fragment.begin, fragment.end));
-    pass = file(&fragment);
-  } else {
-    ARROW_ASSIGN_OR_RAISE(stream, input.OpenStream(options.counter));
-    pass = file(nullptr);
+  if (!index) {
+    ARROW_ASSIGN_OR_RAISE(auto blocks,
+                          Blocks::Open(input, options, file(nullptr), nullptr));
+    return TasksOfFile(input, std::move(blocks));
   }
+  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRange(options.counter, index->points,
+                                                     fragment.begin, fragment.end));
+  TextPass pass = file(&fragment);
   const BlockStart start{fragment.begin, fragment.line, fragment.first_row(),
                          pass.count_lines};
   return TasksOf(std::make_shared<BlockReader>(std::move(stream), input.file.path,
@@ -79,15 +199,18 @@ class Cutter {
  public:
   explicit Cutter(int64_t (*count_lines)(std::string_view)) : count_lines_(count_lines) {}
 
+  // What comes next does not follow what came before.
+  void Break() { broken_ = true; }
+
   void Add(const Block& block, const std::vector<uint32_t>& begins) {
     uint32_t counted = 0;
     for (const uint32_t begin : begins) {
       const int64_t at = block.offset + begin;
-      if (pieces_.empty() ||
+      if (pieces_.empty() || std::exchange(broken_, false) ||
           at / kFragmentBytes != pieces_.back().begin / kFragmentBytes) {
         line_ += count_lines_(block.text().substr(counted, begin - counted));
         counted = begin;
-        if (!pieces_.empty()) pieces_.back().end = at;
+        if (!pieces_.empty()) pieces_.back().end = std::min(at, end_);
         pieces_.push_back({at, at, 0, row_, line_});
       }
       ++pieces_.back().rows;
@@ -108,6 +231,7 @@ class Cutter {
   int64_t row_ = 0;
   int64_t line_ = 0;
   int64_t end_ = 0;
+  bool broken_ = false;
 };
 
 // Joins the parts that are reached from the same restart point.
@@ -172,6 +296,8 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   if (!more.ok()) return sample;
   sample.complete = !*more;
   if (sample.complete) sample.bytes = input.file.size;
+  // A pass over damaged parts goes on behind them, from its own start.
+  if (options.keep_bad_rows && input.codec) return sample;
   sample.begun = [input, format, begun](const ReadOptions& later) {
     return GoOn(input, later, format, begun);
   };
@@ -196,19 +322,16 @@ Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
 Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
                             TextFormat format) {
   FileIndex index;
-  ARROW_ASSIGN_OR_RAISE(auto stream,
-                        options.restart_points
-                            ? input.OpenRecording(options.counter, &index.points)
-                            : input.OpenStream(options.counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
-  TextPass pass = file(nullptr);
-  BlockReader reader(std::move(stream), input.file.path, std::move(pass.splitter),
-                     {.count_lines = pass.count_lines});
+  ARROW_ASSIGN_OR_RAISE(auto blocks,
+                        Blocks::Open(input, options, file(nullptr),
+                                     options.restart_points ? &index.points : nullptr));
+  const TextPass& pass = blocks->pass();
   Cutter cutter(pass.count_lines);
   std::vector<uint32_t> begins;
   // Adds a block; false at the end of the file.
   const auto add_block = [&]() -> Result<bool> {
-    ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, reader.Next());
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, blocks->Next());
     if (!block) return false;
     index.framing = block->framing;
     begins.clear();
@@ -219,11 +342,15 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
   for (bool more = true; more;) {
     ARROW_RETURN_NOT_OK(options.Tick());
     const auto added = add_block();
-    if (!added.ok()) {
-      if (!options.keep_bad_rows || !IsOfData(added.status())) return added.status();
-      index.damage = added.status().message();
+    if (added.ok()) {
+      more = *added;
+      continue;
     }
-    more = added.ok() && *added;
+    if (!options.keep_bad_rows || !IsOfData(added.status())) return added.status();
+    if (index.damage.empty()) index.damage = added.status().message();
+    ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(added.status()));
+    more = next >= 0;
+    cutter.Break();
   }
   index.fragments = cutter.Finish();
   if (input.codec) {

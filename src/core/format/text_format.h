@@ -11,6 +11,14 @@
 
 namespace fast_axolotl {
 
+/// Where reading goes on behind a part of a compressed file that is damaged, if bad rows
+/// are kept. A part may begin inside a row.
+enum class Resume {
+  kNever,   // what the text behind it means depends on what was lost
+  kAtRow,   // at once: half a row cannot be taken for a whole one
+  kAtLine,  // behind the first line end
+};
+
 /// How one pass over a file, or over a fragment of it, turns text into rows.
 struct TextPass {
   /// Splits the text into blocks.
@@ -24,6 +32,7 @@ struct TextPass {
   std::function<Status(const Block&, std::vector<uint32_t>*)> row_begins;
   /// Counts the lines that end in some text.
   int64_t (*count_lines)(std::string_view) = CountNewlines;
+  Resume resume = Resume::kNever;
 };
 
 /// What is known of a file before its text is read: starts passes, over `fragment` of an

@@ -278,7 +278,9 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                         return DecodeBlock(block, path, options);
                       };
                     },
-                    RowBegins};
+                    RowBegins, CountNewlines,
+                    // Whether a row is whole its closing brace tells.
+                    input.format == &kJsonl ? Resume::kAtRow : Resume::kNever};
   };
 }
 
