@@ -2,6 +2,8 @@
 #include "core/plan/plan.h"
 
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/tuple.h>
@@ -20,6 +22,7 @@
 #include "core/index/dataset_index.h"
 #include "core/index/store.h"
 #include "core/plan/mix.h"
+#include "core/plan/share.h"
 #include "core/scan/index_files.h"
 #include "core/scan/validate_files.h"
 
@@ -139,6 +142,21 @@ std::shared_ptr<Plan> PlanOf(const DatasetIndex& index, bool shuffle, uint64_t s
       std::move(rows), PlanOptions{shuffle, seed, epoch, batch_size, lanes, window});
 }
 
+Share ShareOf(int64_t start, int64_t first, int64_t last,
+              std::pair<int64_t, int64_t> rank, std::pair<int64_t, int64_t> worker,
+              const std::string& tail) {
+  Share share;
+  share.start = start;
+  share.first = first;
+  share.last = last;
+  std::tie(share.rank, share.world) = rank;
+  std::tie(share.worker, share.workers) = worker;
+  share.tail = tail == "drop"     ? Tail::kDrop
+               : tail == "repeat" ? Tail::kRepeat
+                                  : Tail::kKeep;
+  return share;
+}
+
 }  // namespace
 
 void RegisterPlan(nb::module_& m) {
@@ -161,6 +179,18 @@ void RegisterPlan(nb::module_& m) {
       .def_prop_ro("batches", &Plan::batches, "The number of batches.")
       .def("lane_batches", &Plan::LaneBatches, nb::arg("lane"),
            "The number of batches of a lane.");
+  nb::class_<Share>(m, "Share", "One worker of one rank in a run over an epoch.")
+      .def_static("make", &ShareOf, nb::arg("start"), nb::arg("first"), nb::arg("last"),
+                  nb::arg("rank"), nb::arg("worker"), nb::arg("tail"),
+                  "The share of `rank` (rank, world) and `worker` (worker, workers).")
+      .def_prop_ro("rank_batches", &Share::RankBatches,
+                   "The number of batches that the rank gives, with all its workers.")
+      .def_prop_ro("worker_batches", &Share::WorkerBatches,
+                   "The number of batches that this worker gives.")
+      .def_prop_ro("steps", &Share::Steps,
+                   "The number of batches that all ranks together give.")
+      .def("batch", &Share::Batch, nb::arg("i"),
+           "The number of this worker's i-th batch, or None behind the last.");
   nb::class_<Mix>(m, "Mix", "Which source gives which batch of a mixture.")
       .def(nb::init<std::vector<int64_t>, uint64_t>(), nb::arg("quotas"), nb::arg("seed"))
       .def(

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <nanobind/nanobind.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
 #include <unistd.h>
@@ -14,7 +12,6 @@
 #include <string>
 #include <string_view>
 #include <thread>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -462,36 +459,9 @@ class Reader {
   nb::object stored_;  // the error that the rows before it were delivered ahead of
 };
 
-Share ShareOf(int64_t start, int64_t first, int64_t last,
-              std::pair<int64_t, int64_t> rank, std::pair<int64_t, int64_t> worker,
-              const std::string& tail) {
-  Share share;
-  share.start = start;
-  share.first = first;
-  share.last = last;
-  std::tie(share.rank, share.world) = rank;
-  std::tie(share.worker, share.workers) = worker;
-  share.tail = tail == "drop"     ? Tail::kDrop
-               : tail == "repeat" ? Tail::kRepeat
-                                  : Tail::kKeep;
-  return share;
-}
-
 }  // namespace
 
 void RegisterReader(nb::module_& m) {
-  nb::class_<Share>(m, "Share", "One worker of one rank in a run over an epoch.")
-      .def_static("make", &ShareOf, nb::arg("start"), nb::arg("first"), nb::arg("last"),
-                  nb::arg("rank"), nb::arg("worker"), nb::arg("tail"),
-                  "The share of `rank` (rank, world) and `worker` (worker, workers).")
-      .def_prop_ro("rank_batches", &Share::RankBatches,
-                   "The number of batches that the rank gives, with all its workers.")
-      .def_prop_ro("worker_batches", &Share::WorkerBatches,
-                   "The number of batches that this worker gives.")
-      .def_prop_ro("steps", &Share::Steps,
-                   "The number of batches that all ranks together give.")
-      .def("batch", &Share::Batch, nb::arg("i"),
-           "The number of this worker's i-th batch, or None behind the last.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
       .def_static(
           "plain",

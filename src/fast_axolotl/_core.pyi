@@ -90,6 +90,28 @@ class Plan:
     def lane_batches(self, lane: int) -> int:
         """The number of batches of a lane."""
 
+class Share:
+    """One worker of one rank in a run over an epoch."""
+
+    @staticmethod
+    def make(start: int, first: int, last: int, rank: tuple[int, int], worker: tuple[int, int], tail: str) -> Share:
+        """The share of `rank` (rank, world) and `worker` (worker, workers)."""
+
+    @property
+    def rank_batches(self) -> int:
+        """The number of batches that the rank gives, with all its workers."""
+
+    @property
+    def worker_batches(self) -> int:
+        """The number of batches that this worker gives."""
+
+    @property
+    def steps(self) -> int:
+        """The number of batches that all ranks together give."""
+
+    def batch(self, i: int) -> int | None:
+        """The number of this worker's i-th batch, or None behind the last."""
+
 class Mix:
     """Which source gives which batch of a mixture."""
 
@@ -193,28 +215,6 @@ class Output:
 
 def pad_columns(batch: dict[str, Any], pad: Pad, torch: bool) -> dict[str, Any]:
     """The batch with the columns padded that `pad` names."""
-
-class Share:
-    """One worker of one rank in a run over an epoch."""
-
-    @staticmethod
-    def make(start: int, first: int, last: int, rank: tuple[int, int], worker: tuple[int, int], tail: str) -> Share:
-        """The share of `rank` (rank, world) and `worker` (worker, workers)."""
-
-    @property
-    def rank_batches(self) -> int:
-        """The number of batches that the rank gives, with all its workers."""
-
-    @property
-    def worker_batches(self) -> int:
-        """The number of batches that this worker gives."""
-
-    @property
-    def steps(self) -> int:
-        """The number of batches that all ranks together give."""
-
-    def batch(self, i: int) -> int | None:
-        """The number of this worker's i-th batch, or None behind the last."""
 
 class Reader:
     """One pass over a dataset, decoding ahead."""
