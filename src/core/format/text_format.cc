@@ -200,17 +200,21 @@ class Cutter {
   explicit Cutter(int64_t (*count_lines)(std::string_view)) : count_lines_(count_lines) {}
 
   // What comes next does not follow what came before.
-  void Break() { broken_ = true; }
+  void Break() {
+    if (!pieces_.empty()) pieces_.back().end = end_;
+    broken_ = true;
+  }
 
   void Add(const Block& block, const std::vector<uint32_t>& begins) {
     uint32_t counted = 0;
     for (const uint32_t begin : begins) {
       const int64_t at = block.offset + begin;
-      if (pieces_.empty() || std::exchange(broken_, false) ||
+      if (pieces_.empty() || broken_ ||
           at / kFragmentBytes != pieces_.back().begin / kFragmentBytes) {
         line_ += count_lines_(block.text().substr(counted, begin - counted));
         counted = begin;
-        if (!pieces_.empty()) pieces_.back().end = std::min(at, end_);
+        if (!pieces_.empty() && !broken_) pieces_.back().end = at;
+        broken_ = false;
         pieces_.push_back({at, at, 0, row_, line_});
       }
       ++pieces_.back().rows;
