@@ -20,6 +20,7 @@
 #include "bindings/output_to_python.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
+#include "core/common/limits.h"
 #include "core/format/options.h"
 #include "core/format/schema.h"
 
@@ -58,12 +59,34 @@ std::shared_ptr<arrow::Schema> SchemaOf(
   return arrow::schema(std::move(fields));
 }
 
+// Names and values were checked against AllLimits().
+Limits LimitsOf(const std::vector<std::tuple<std::string, int64_t>>& given) {
+  Limits limits;
+  for (const auto& [name, value] : given) {
+    for (const NamedLimit& limit : AllLimits()) {
+      if (limit.name == name) limits.*limit.value = value;
+    }
+  }
+  return limits;
+}
+
+std::vector<std::tuple<std::string, int64_t, int64_t>> ListLimits() {
+  const Limits defaults;
+  std::vector<std::tuple<std::string, int64_t, int64_t>> limits;
+  for (const NamedLimit& limit : AllLimits()) {
+    limits.emplace_back(limit.name, defaults.*limit.value, limit.most);
+  }
+  return limits;
+}
+
 std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
                               const std::optional<std::string>& format,
                               const std::optional<std::vector<nb::bytes>>& columns,
                               const std::vector<std::tuple<nb::bytes, nb::object>>& types,
                               const std::optional<std::string>& csv_delimiter,
-                              bool csv_header, bool keep_begun, bool keep_bad_rows) {
+                              bool csv_header,
+                              const std::vector<std::tuple<std::string, int64_t>>& limits,
+                              bool keep_begun, bool keep_bad_rows) {
   ReadOptions options;
   options.keep_bad_rows = keep_bad_rows;
   if (columns) {
@@ -73,6 +96,7 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
   options.types = SchemaOf(types);
   if (csv_delimiter) options.csv.delimiter = csv_delimiter->at(0);
   options.csv.header = csv_header;
+  options.limits = LimitsOf(limits);
   std::vector<std::string> names;
   for (const nb::bytes& path : paths) names.push_back(Text(path));
   const Format* forced = format ? FindFormat(*format) : nullptr;
@@ -130,10 +154,11 @@ void RegisterDataset(nb::module_& m) {
       .def_prop_ro("bytes_total", &BytesTotal, "The files' sizes on disk, in bytes.")
       .def("count_rows", &CountRows,
            "The number of rows, and whether it is exact or an estimate.");
+  m.def("limits", &ListLimits, "Each limit's name, default and largest value.");
   m.def(
       "open_dataset", &Open, nb::arg("paths"), nb::arg("format").none(),
       nb::arg("columns").none(), nb::arg("types"), nb::arg("csv_delimiter").none(),
-      nb::arg("csv_header"), nb::arg("keep_begun") = false,
+      nb::arg("csv_header"), nb::arg("limits"), nb::arg("keep_begun") = false,
       nb::arg("keep_bad_rows") = false,
       "Looks at the files and samples their columns. keep_begun: a pass over all rows\n"
       "as they come follows, and goes on from there. keep_bad_rows: rows that cannot be\n"

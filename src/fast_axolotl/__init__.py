@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._epochs import Tail
     from fast_axolotl._mix import MixedDataset, Stop
-    from fast_axolotl._options import Columns, Schema
+    from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
     from fast_axolotl._sequences import (
@@ -144,6 +144,7 @@ def create_streaming_dataset(
     csv: CsvOptions | None = None,
     on_error: OnError = "raise",
     quarantine: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
     pack: PackOptions | None = None,
@@ -169,6 +170,7 @@ def create_streaming_dataset(
         csv=csv,
         on_error=on_error,
         quarantine=quarantine,
+        limits=limits,
         output=output,
         pad=pad,
         pack=pack,

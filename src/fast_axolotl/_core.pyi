@@ -36,7 +36,10 @@ class Dataset:
     def count_rows(self) -> tuple[int, bool]:
         """The number of rows, and whether it is exact or an estimate."""
 
-def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, keep_begun: bool = False, keep_bad_rows: bool = False) -> Dataset:
+def limits() -> list[tuple[str, int, int]]:
+    """Each limit's name, default and largest value."""
+
+def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, limits: Sequence[tuple[str, int]], keep_begun: bool = False, keep_bad_rows: bool = False) -> Dataset:
     """
     Looks at the files and samples their columns. keep_begun: a pass over all rows
     as they come follows, and goes on from there. keep_bad_rows: rows that cannot be

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fast_axolotl._bad_rows import BadRows, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._hf import RowsDataset
-    from fast_axolotl._options import Columns, Schema
+    from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
     from fast_axolotl._tensors import PackOptions, Pad
@@ -81,6 +81,7 @@ class StreamingDataset(EpochDataset):
             out; what it raises ends the reading.
         quarantine: A file to which rows that are left out are appended, one JSON object
             a line with the attributes of a :class:`BadRow`.
+        limits: Name to number: what a file may ask for before it is refused.
         output: What a batch is: ``"python"``, a dict of lists (the default); ``"numpy"``
             or ``"torch"``, a dict of arrays where a column holds numbers; ``"arrow"``, a
             ``pyarrow.RecordBatch``.
@@ -119,6 +120,7 @@ class StreamingDataset(EpochDataset):
         csv: CsvOptions | None = None,
         on_error: OnError = "raise",
         quarantine: str | os.PathLike[str] | None = None,
+        limits: Limits | None = None,
         output: Output | None = None,
         pad: Pad | None = None,
         pack: PackOptions | None = None,
@@ -138,6 +140,7 @@ class StreamingDataset(EpochDataset):
             csv=csv,
             on_error=on_error,
             quarantine=quarantine,
+            limits=limits,
             output=output,
             pad=pad,
             pack=pack,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Columns: TypeAlias = "list[str] | tuple[str, ...]"
 # A mapping from column to type name or Arrow type; or a pyarrow.Schema.
 Schema: TypeAlias = "Mapping[str, Any] | Any"
+# A mapping from the name of a limit to its value.
+Limits: TypeAlias = "Mapping[str, int]"
 
 # Decoded rows that may lie ready, for all files of a reader together.
 _READ_AHEAD_BYTES: Final = 32 << 20
@@ -43,6 +45,7 @@ class Options:
         schema: list[tuple[str, Any]],
         format: str | None,
         csv: CsvOptions | None,
+        limits: dict[str, int],
         handover: Handover,
         bad_rows: BadRows | None,
     ) -> None:
@@ -54,6 +57,7 @@ class Options:
         self.schema: Final = schema
         self.format: Final = format
         self.csv: Final = csv
+        self.limits: Final = limits
         self.handover: Final = handover
         self.bad_rows: Final = bad_rows  # None: they are errors
 
@@ -74,6 +78,7 @@ class Options:
             [(encode(name), kind) for name, kind in self.schema],
             None if self.csv is None else self.csv.delimiter,
             True if self.csv is None else self.csv.header,
+            list(self.limits.items()),
             keep_begun,
             self.bad_rows is not None,
         )
@@ -134,6 +139,7 @@ def check(
     csv: CsvOptions | None,
     on_error: OnError = "raise",
     quarantine: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
     pack: PackOptions | None = None,
@@ -158,6 +164,7 @@ def check(
         schema=_schema_types(schema),
         format=_format_name(format),
         csv=csv,
+        limits=_limits(limits),
         handover=_output.check(output, pad, pack, transform),
         bad_rows=_bad_rows.check(on_error, quarantine),
         files=_paths.resolve(path),
@@ -225,6 +232,28 @@ def _check_csv(csv: object) -> None:
 
     if not isinstance(csv, CsvOptions):
         raise TypeError(f"csv must be a CsvOptions, not {type(csv).__name__}")
+
+
+def _limits(limits: object) -> dict[str, int]:
+    if limits is None:
+        return {}
+    # Most callers give none, and importing this takes time.
+    from collections.abc import Mapping
+
+    if not isinstance(limits, Mapping):
+        raise TypeError(
+            f"limits must map names to numbers, not be a {type(limits).__name__}"
+        )
+    known = {name: most for name, _, most in _core.limits()}
+    for name in limits:
+        if not isinstance(name, str):
+            raise TypeError(f"limits must have str as keys, not {type(name).__name__}")
+        if name not in known:
+            raise ValueError(f"unknown limit {name!r}; the limits are {', '.join(known)}")
+    return {
+        name: integer(f"limits[{name!r}]", value, 1, known[name])
+        for name, value in limits.items()
+    }
 
 
 def _format_name(format: object) -> str | None:

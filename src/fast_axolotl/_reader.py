@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fast_axolotl._bad_rows import BadRow, BadRows, OnError
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
-    from fast_axolotl._options import Columns, Schema
+    from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
     from fast_axolotl._tensors import PackOptions, Pad
@@ -237,6 +237,7 @@ def streaming_dataset_reader(
     csv: CsvOptions | None = None,
     on_error: OnError = "raise",
     quarantine: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
     output: Output | None = None,
     pad: Pad | None = None,
     pack: PackOptions | None = None,
@@ -260,6 +261,7 @@ def streaming_dataset_reader(
             out; what it raises ends the reading.
         quarantine: A file to which rows that are left out are appended, one JSON object
             a line with the attributes of a :class:`BadRow`.
+        limits: Name to number: what a file may ask for before it is refused.
         output: What a batch is: ``"python"``, a dict of lists (the default); ``"numpy"``
             or ``"torch"``, a dict of arrays where a column holds numbers; ``"arrow"``, a
             ``pyarrow.RecordBatch``.
@@ -291,6 +293,7 @@ def streaming_dataset_reader(
         csv=csv,
         on_error=on_error,
         quarantine=quarantine,
+        limits=limits,
         output=output,
         pad=pad,
         pack=pack,
@@ -325,6 +328,7 @@ def count_rows(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    limits: Limits | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
     """Count the rows of data files, exactly.
@@ -339,6 +343,7 @@ def count_rows(
         schema: Types of columns.
         format: The format of all files.
         csv: How CSV files are written.
+        limits: Name to number: what a file may ask for before it is refused.
         progress: Called now and then with the bytes read from disk and the files' size
             in bytes. What it raises ends the work and is passed on.
 
@@ -355,6 +360,7 @@ def count_rows(
         schema=schema,
         format=format,
         csv=csv,
+        limits=limits,
     )
     dataset = options.open()
     rows, exact = dataset.count_rows()
@@ -375,6 +381,7 @@ def build_index(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    limits: Limits | None = None,
     num_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
@@ -393,6 +400,7 @@ def build_index(
         schema: Types of columns.
         format: The format of all files.
         csv: How CSV files are written.
+        limits: Name to number: what a file may ask for before it is refused.
         num_threads: How many files may be indexed at a time.
         progress: Called now and then with the bytes read from disk and the files' size
             in bytes. What it raises ends the work and is passed on.
@@ -410,6 +418,7 @@ def build_index(
         schema=schema,
         format=format,
         csv=csv,
+        limits=limits,
     )
     dataset = options.open()
     total = dataset.bytes_total
@@ -431,6 +440,7 @@ def validate(
     schema: Schema | None = None,
     format: str | None = None,
     csv: CsvOptions | None = None,
+    limits: Limits | None = None,
     num_threads: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[BadRow]:
@@ -441,11 +451,12 @@ def validate(
             ``progress``.
         index: Keep an index of the files that leaves the bad rows out. A
             :class:`StreamingDataset` of them then has full batches of the good ones; they
-            are found by the same ``csv`` and for the files as they are now.
+            are found by the same ``csv`` and ``limits``, for the files as they are now.
         columns: The columns to look at.
         schema: Types that values have to fit.
         format: The format of all files.
         csv: How CSV files are written.
+        limits: Name to number: what a file may ask for before it is refused.
         num_threads: Threads that decode.
         progress: Called now and then with the bytes read from disk and the files' size
             in bytes. What it raises ends the work and is passed on.
@@ -468,6 +479,7 @@ def validate(
             schema=schema,
             format=format,
             csv=csv,
+            limits=limits,
             on_error=found.append,
         )
         with reader:
@@ -484,6 +496,7 @@ def validate(
         schema=schema,
         format=format,
         csv=csv,
+        limits=limits,
         on_error="skip",
     )
     dataset = options.open()

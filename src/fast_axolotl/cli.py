@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from fast_axolotl import (
     BadRow,
+    _core,
     _paths,
     build_index,
     count_rows,
@@ -82,6 +83,8 @@ def _message(error: BaseException) -> str:
     text = text.replace("pass format= as", "pass --format as")
     text = text.replace("delimiter= of CsvOptions", "--delimiter")
     text = text.replace('format="', '--format="')
+    for name, _, _ in _core.limits():
+        text = text.replace(f'limits={{"{name}": ...}}', f"--limit {name}=...")
     return " ".join(text.split())
 
 
@@ -171,6 +174,15 @@ def _add_verb(
         action="store_true",
         help="CSV files begin with a row of data; columns are column_0, column_1, ...",
     )
+    verb.add_argument(
+        "--limit",
+        action="append",
+        type=_limit,
+        default=[],
+        metavar="NAME=VALUE",
+        help="what a file may ask for before it is refused (may be given again): "
+        + ", ".join(f"{name}={default}" for name, default, _ in _core.limits()),
+    )
     verb.add_argument("--json", action="store_true", help="print JSON, not a table")
     return verb
 
@@ -196,6 +208,20 @@ def _delimiter(text: str) -> str:
     return delimiter
 
 
+def _limit(text: str) -> tuple[str, int]:
+    name, _, value = text.partition("=")
+    most = {name: most for name, _, most in _core.limits()}
+    if name not in most:
+        raise argparse.ArgumentTypeError(
+            f"unknown limit {name!r}; the limits are {', '.join(most)}"
+        )
+    if not value.isdecimal() or not 1 <= int(value) <= most[name]:
+        raise argparse.ArgumentTypeError(
+            f"{name} must be from 1 to {most[name]}, not {value!r}"
+        )
+    return name, int(value)
+
+
 def _path(args: argparse.Namespace) -> str | list[str]:
     paths = cast("list[str]", args.path)
     return paths[0] if len(paths) == 1 else paths
@@ -217,7 +243,12 @@ def _csv(args: argparse.Namespace) -> CsvOptions | None:
 
 def _reader(args: argparse.Namespace, batch_size: int) -> StreamingReader:
     return streaming_dataset_reader(
-        _path(args), batch_size, _columns(args), format=args.format, csv=_csv(args)
+        _path(args),
+        batch_size,
+        _columns(args),
+        format=args.format,
+        csv=_csv(args),
+        limits=dict(args.limit),
     )
 
 
@@ -289,6 +320,7 @@ def _count(args: argparse.Namespace) -> None:
             columns=_columns(args),
             format=args.format,
             csv=_csv(args),
+            limits=dict(args.limit),
             progress=lambda done, total: progress(None, done, total),
         )
     _print_rows_of_files(args, rows, files, time.perf_counter() - start)
@@ -305,6 +337,7 @@ def _index(args: argparse.Namespace) -> None:
             lengths=args.lengths,
             format=args.format,
             csv=_csv(args),
+            limits=dict(args.limit),
             progress=lambda done, total: progress(None, done, total),
         )
     _print_rows_of_files(args, rows, files, time.perf_counter() - start)
@@ -318,6 +351,7 @@ def _validate(args: argparse.Namespace) -> int:
             columns=_columns(args),
             format=args.format,
             csv=_csv(args),
+            limits=dict(args.limit),
             progress=lambda done, total: progress(None, done, total),
         )
     for row in bad:

@@ -8,6 +8,7 @@
 
 #include "arrow/io/interfaces.h"
 #include "core/common/error.h"
+#include "core/common/limits.h"
 
 namespace fast_axolotl {
 
@@ -31,6 +32,14 @@ struct Decoder {
 std::shared_ptr<arrow::io::InputStream> MakeDecodedStream(
     std::shared_ptr<arrow::io::InputStream> raw, Decoder decoder, std::string codec,
     std::string path);
+
+/// Makes a stream of MakeDecodedStream refuse to decode more than `limits` allow; before
+/// that, nothing is refused. `before`: the file's decoded bytes before the stream's
+/// start.
+void LimitDecoded(arrow::io::InputStream& stream, const Limits& limits, int64_t before);
+
+/// Whether a stream has failed because of its limits.
+bool LimitExceeded(const arrow::io::InputStream& stream);
 
 /// The compressed bytes that a stream made by MakeDecodedStream has decoded so far; -1
 /// for any other stream.

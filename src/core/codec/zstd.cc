@@ -3,6 +3,7 @@
 // Zstandard (RFC 8878): one or more frames, skippable frames among them, through libzstd.
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <cstring>
 #include <vector>
@@ -43,6 +44,11 @@ class ZstdDecoder {
     const size_t code = ZSTD_decompressStream(context_.get(), &produced, &in);
     input.next += in.pos;
     input.available -= static_cast<int64_t>(in.pos);
+    if (ZSTD_getErrorCode(code) == ZSTD_error_frameParameter_windowTooLarge) {
+      return Status::IOError(
+          "the frame looks back farther than 128 MiB; compress the "
+          "data with zstd --long=27 or less");
+    }
     if (ZSTD_isError(code)) return Status::IOError(ZSTD_getErrorName(code));
     at_frame_end_ = code == 0;
     // A frame's end is a point once something comes behind it.

@@ -15,10 +15,9 @@ Status BlockReader::Fill(int64_t want) {
   const int64_t capacity = held + want + Block::kPadding;
   if (!buffer_ || begin_ + capacity > buffer_->size()) {
     // What a block hands out stays with it; only the part row moves on. While one row
-    // grows the buffer doubles, so that moving it stays linear.
-    ARROW_ASSIGN_OR_RAISE(
-        std::shared_ptr<arrow::ResizableBuffer> grown,
-        arrow::AllocateResizableBuffer(std::max(capacity, held * 2), BufferPool()));
+    // grows as much is wanted as is held, so that moving it stays linear.
+    ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::ResizableBuffer> grown,
+                          arrow::AllocateResizableBuffer(capacity, BufferPool()));
     if (held > 0) std::memcpy(grown->mutable_data(), buffer_->data() + begin_, held);
     buffer_ = std::move(grown);
     begin_ = 0;
@@ -91,7 +90,8 @@ Result<std::optional<Block>> BlockReader::Next() {
   for (;;) {
     const int64_t held = end_ - begin_;
     if (!ended_) {
-      const int64_t want = std::max(target_ - held, searched > 0 ? held : int64_t{1});
+      int64_t want = std::max(target_ - held, searched > 0 ? held : int64_t{1});
+      if (searched > 0) want = std::min(want, limits_.row_bytes + 1 - held);
       ARROW_RETURN_NOT_OK(Fill(want));
       target_ = std::min(target_ * 2, kTarget);
     }
@@ -116,14 +116,18 @@ Result<std::optional<Block>> BlockReader::Next() {
     }
     if (ended_) break;
     searched = text.size();
-    if (static_cast<int64_t>(searched) > kMaxRowBytes) {
+    if (static_cast<int64_t>(searched) > limits_.row_bytes) {
       return Status::IOError(path_, ": line ", line_ + 1, " (byte offset ", offset_,
-                             "): the row is longer than the limit of ", kMaxRowBytes,
-                             " bytes");
+                             "): ", RowTooLong(limits_));
     }
   }
   ARROW_RETURN_NOT_OK(fault_);
   return std::nullopt;
+}
+
+std::string RowTooLong(const Limits& limits) {
+  return "the row is longer than the limit of " + std::to_string(limits.row_bytes) +
+         " bytes" + RaiseLimit(limits, "row_bytes");
 }
 
 Result<Cut> SplitLines(std::string_view text, size_t searched, bool at_end) {

@@ -12,6 +12,7 @@
 #include "arrow/buffer.h"
 #include "arrow/io/interfaces.h"
 #include "core/common/error.h"
+#include "core/common/limits.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
@@ -65,11 +66,12 @@ struct BlockStart {
 class BlockReader {
  public:
   static constexpr int64_t kTarget = int64_t{1} << 20;
-  /// A longer row is an error: a file without row ends must not fill the memory.
-  static constexpr int64_t kMaxRowBytes = int64_t{1} << 30;
 
+  /// A row longer than `limits` allow is an error: a file without row ends must not fill
+  /// the memory.
   BlockReader(std::shared_ptr<arrow::io::InputStream> stream, std::string path,
-              RowSplitter splitter, const BlockStart& start = {})
+              RowSplitter splitter, const BlockStart& start = {},
+              const Limits& limits = {})
       : stream_(std::move(stream)),
         path_(std::move(path)),
         splitter_(std::move(splitter)),
@@ -77,6 +79,7 @@ class BlockReader {
         count_lines_(start.count_lines),
         line_(start.line),
         row_(start.row),
+        limits_(limits),
         started_(start.offset > 0) {}
 
   /// The next block, or nothing at the end. A fault of the stream comes after the blocks
@@ -101,11 +104,15 @@ class BlockReader {
   int64_t (*const count_lines_)(std::string_view);
   int64_t line_;
   int64_t row_;
+  const Limits limits_;
   int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
   bool started_;                  // the byte order mark is behind
   bool ended_ = false;
   Status fault_;
 };
+
+/// What is wrong with a row that is longer than `limits` allow.
+std::string RowTooLong(const Limits& limits);
 
 /// The splitter of formats whose rows end at a newline and nowhere else.
 Result<Cut> SplitLines(std::string_view text, size_t searched, bool at_end);

@@ -83,6 +83,8 @@ struct FileIndex {
 
 /// A file whose fragments can be read, in any order and side by side.
 struct OpenedFile {
+  /// Whether it keeps a temporary file, decompressed, open.
+  bool temporary = false;
   std::vector<Fragment> fragments;
   std::function<Result<FragmentReader>(const Fragment&)> open;
 };

@@ -6,6 +6,7 @@
 
 #include "arrow/buffer.h"
 #include "arrow/io/memory.h"
+#include "core/codec/decoded_stream.h"
 #include "core/codec/slice_stream.h"
 #include "core/common/text.h"
 
@@ -182,7 +183,9 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenStream(
     std::shared_ptr<ByteCounter> counter) const {
   ARROW_ASSIGN_OR_RAISE(auto raw, Open(std::move(counter)));
   if (!codec) return raw;
-  return codec->open(std::move(raw), file.path);
+  ARROW_ASSIGN_OR_RAISE(auto decoded, codec->open(std::move(raw), file.path));
+  LimitDecoded(*decoded, limits, 0);
+  return decoded;
 }
 
 Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenPart(
@@ -236,6 +239,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
   const RestartPoint start = after == points.begin() ? RestartPoint{} : *(after - 1);
   ARROW_RETURN_NOT_OK(raw->Seek(start.in - (start.bits > 0 ? 1 : 0)));
   ARROW_ASSIGN_OR_RAISE(auto decoded, codec->open_at(std::move(raw), file.path, start));
+  LimitDecoded(*decoded, limits, start.out);
   return SliceStream(std::move(decoded), begin - start.out, end - begin);
 }
 

@@ -11,6 +11,7 @@
 #include "arrow/io/interfaces.h"
 #include "core/codec/codec.h"
 #include "core/common/error.h"
+#include "core/common/limits.h"
 #include "core/format/format.h"
 #include "core/source/file.h"
 
@@ -21,6 +22,8 @@ struct Input {
   File file;
   const Codec* codec = nullptr;  // null: plain
   const Format* format = nullptr;
+  /// What the file may ask for.
+  Limits limits;
   /// Files of up to so many bytes are read whole at the first look, for the one that
   /// opens the file next.
   static constexpr int64_t kSmallFile = int64_t{64} << 10;

@@ -20,7 +20,9 @@ std::string PresenceName(const std::string& name) { return "\xFF" + name; }
 
 void LateColumns::Add(const std::string& name) {
   std::lock_guard lock(mutex_);
-  if (seen_.insert(name).second) new_.push_back(name);
+  // Beyond so many, more of them tell nobody anything.
+  constexpr size_t kMostNames = 10'000;
+  if (seen_.size() < kMostNames && seen_.insert(name).second) new_.push_back(name);
 }
 
 std::vector<std::string> LateColumns::Take() {
@@ -39,6 +41,18 @@ std::shared_ptr<arrow::Field> ReadOptions::WantedField(const std::string& column
 bool ReadOptions::Wants(const std::string& column) const {
   return !columns ||
          std::find(columns->begin(), columns->end(), column) != columns->end();
+}
+
+Status CheckMetadata(int64_t bytes, const Limits& limits, const std::string& path) {
+  if (bytes <= limits.metadata_bytes) return Status::OK();
+  return Status::IOError(path, ": the metadata take ", bytes, " bytes, the limit is ",
+                         limits.metadata_bytes, RaiseLimit(limits, "metadata_bytes"));
+}
+
+Status CheckColumns(int64_t columns, const Limits& limits, const std::string& path) {
+  if (columns <= limits.columns) return Status::OK();
+  return Status::IOError(path, ": there are ", columns, " columns, the limit is ",
+                         limits.columns, RaiseLimit(limits, "columns"));
 }
 
 std::shared_ptr<arrow::Field> JsonField(const std::string& name) {

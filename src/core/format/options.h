@@ -11,6 +11,7 @@
 
 #include "arrow/type_fwd.h"
 #include "core/common/error.h"
+#include "core/common/limits.h"
 #include "core/source/file.h"
 
 namespace fast_axolotl {
@@ -50,6 +51,7 @@ struct ReadOptions {
   /// Where columns that `stable` lacks are noted down.
   std::shared_ptr<LateColumns> late;
   CsvOptions csv;
+  Limits limits;
   std::shared_ptr<ByteCounter> counter;
   /// Whether indexing a compressed file also finds where it can be read from; finding
   /// that takes longer than reading.
@@ -68,6 +70,12 @@ struct ReadOptions {
   /// Whether a column is to be read.
   bool Wants(const std::string& column) const;
 };
+
+/// An IOError that names `path` where `bytes` of metadata are more than `limits` allow.
+Status CheckMetadata(int64_t bytes, const Limits& limits, const std::string& path);
+
+/// An IOError that names `path` where there are more columns than `limits` allow.
+Status CheckColumns(int64_t columns, const Limits& limits, const std::string& path);
 
 /// Stored with a field whose strings are JSON values in text form: Python gets the
 /// values, other outputs get `arrow.json`.

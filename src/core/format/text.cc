@@ -51,11 +51,16 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
   for (size_t begin = 0; begin < text.size() && memory.ok(); ++rows) {
     size_t end = text.find('\n', begin);
     if (end == std::string_view::npos) end = text.size();
-    if (end > valid) {
-      const Status error = Status::IOError(
-          PlaceOf(path, block, rows), ", column ", valid - begin + 1, " (byte offset ",
-          block.offset + static_cast<int64_t>(valid), "): expected valid UTF-8, found ",
-          Quoted(text.substr(valid, 4)));
+    const bool long_row = static_cast<int64_t>(end - begin) > options.limits.row_bytes;
+    if (end > valid || long_row) {
+      const Status error =
+          long_row
+              ? Status::IOError(PlaceOf(path, block, rows), ": ",
+                                RowTooLong(options.limits))
+              : Status::IOError(
+                    PlaceOf(path, block, rows), ", column ", valid - begin + 1,
+                    " (byte offset ", block.offset + static_cast<int64_t>(valid),
+                    "): expected valid UTF-8, found ", Quoted(text.substr(valid, 4)));
       if (!options.keep_bad_rows) {
         decoded.end = error;
         break;

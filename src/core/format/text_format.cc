@@ -54,7 +54,7 @@ class Blocks {
   // -1 if that cannot be.
   Result<int64_t> GoOn(const Status& error) {
     if (!options_.keep_bad_rows || !input_.codec || pass_.resume == Resume::kNever ||
-        !IsOfData(error)) {
+        !IsOfData(error) || LimitExceeded(*stream_)) {
       return -1;
     }
     const int64_t reached = in_ + std::max<int64_t>(CompressedPosition(*stream_), 1);
@@ -78,11 +78,12 @@ class Blocks {
     if (points_) own_ = std::make_unique<std::vector<RestartPoint>>();
     if (input_.codec) {
       ARROW_ASSIGN_OR_RAISE(stream_, input_.OpenPart(options_.counter, in, own_.get()));
+      LimitDecoded(*stream_, input_.limits, start.offset);
     } else {
       ARROW_ASSIGN_OR_RAISE(stream_, input_.OpenStream(options_.counter));
     }
-    reader_ =
-        std::make_unique<BlockReader>(stream_, input_.file.path, pass_.splitter, start);
+    reader_ = std::make_unique<BlockReader>(stream_, input_.file.path, pass_.splitter,
+                                            start, options_.limits);
     return Status::OK();
   }
 
@@ -164,9 +165,10 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
   TextPass pass = file(&fragment);
   const BlockStart start{fragment.begin, fragment.line, fragment.first_row(),
                          pass.count_lines};
-  return TasksOf(std::make_shared<BlockReader>(std::move(stream), input.file.path,
-                                               std::move(pass.splitter), start),
-                 std::move(pass.task));
+  return TasksOf(
+      std::make_shared<BlockReader>(std::move(stream), input.file.path,
+                                    std::move(pass.splitter), start, options.limits),
+      std::move(pass.task));
 }
 
 // What a sample has decoded, and what it was decoded from.
@@ -267,9 +269,9 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(begun->counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
   TextPass pass = file(nullptr);
-  begun->reader =
-      std::make_shared<BlockReader>(stream, input.file.path, std::move(pass.splitter),
-                                    BlockStart{.count_lines = pass.count_lines});
+  begun->reader = std::make_shared<BlockReader>(
+      stream, input.file.path, std::move(pass.splitter),
+      BlockStart{.count_lines = pass.count_lines}, options.limits);
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
   int64_t end = 0;
@@ -290,6 +292,8 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
       }
       sample.schema = WidenSchema(*sample.schema, *columns,
                                   input.format == &kCsv ? Mixed::kString : Mixed::kJson);
+      ARROW_RETURN_NOT_OK(
+          CheckColumns(sample.schema->num_fields(), options.limits, input.file.path));
     }
     ARROW_RETURN_NOT_OK(decoded.end);
     begun->decoded.push_back({[decoded = std::move(decoded)] { return decoded; }, bytes});

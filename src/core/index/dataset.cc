@@ -53,6 +53,7 @@ Result<Input> Dataset::input(size_t file) const {
     if (inputs_[file]) return *inputs_[file];
   }
   ARROW_ASSIGN_OR_RAISE(Input input, DetectInput(files_[file], format_));
+  input.limits = options_.limits;
   // Only formats with footers have a count.
   if (input.codec && input.format->count && file >= kKeptSpools) return input;
   std::lock_guard lock(mutex_);
@@ -111,6 +112,8 @@ Status Dataset::TakeSample() {
     // Cells are read as strings where kinds meet; what has types of its own is not.
     found = WidenSchema(*found, *samples_[file]->schema,
                         only_csv ? Mixed::kString : Mixed::kJson);
+    ARROW_RETURN_NOT_OK(
+        CheckColumns(found->num_fields(), options_.limits, files_[file].path));
   }
   if (!any) ARROW_RETURN_NOT_OK(failure);
   arrow::FieldVector fields = found->fields();

@@ -26,6 +26,18 @@ namespace fs = std::filesystem;
 // A file that stands beside the indexes once any of them leaves rows out.
 constexpr char kLeavesOut[] = "leaves-out";
 
+// The limits that are not the defaults: they decide which rows are bad.
+std::string ChangedLimits(const Limits& limits) {
+  const Limits defaults;
+  std::string changed;
+  for (const NamedLimit& limit : AllLimits()) {
+    const int64_t value = limits.*limit.value;
+    if (value == defaults.*limit.value) continue;
+    changed += '\n' + std::string(limit.name) + ' ' + std::to_string(value);
+  }
+  return changed;
+}
+
 // What an index belongs to: it is stale as soon as any of this differs. Empty where the
 // file has no path of its own, or is not the one that was looked at before: what is read
 // of it now is an index of neither.
@@ -49,7 +61,7 @@ Result<std::string> FileKey(const Input& input, const ReadOptions& options) {
         int64_t{options.csv.delimiter}, int64_t{options.csv.header}}) {
     key += '\n' + std::to_string(part);
   }
-  return key + '\n' + std::string(input.format->name);
+  return key + '\n' + std::string(input.format->name) + ChangedLimits(options.limits);
 }
 
 // The file's name: a hash of what does not change when the data file does, so that an
@@ -64,6 +76,7 @@ std::string NameOf(const std::string& key, const Input& input,
   add(input.format->name);
   const char csv[] = {options.csv.delimiter, options.csv.header ? '1' : '0'};
   add({csv, sizeof csv});
+  add(ChangedLimits(options.limits));
   char name[17];
   std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash));
   return name;

@@ -18,6 +18,8 @@ constexpr size_t kMaxStreams = 256;
 constexpr int64_t kLargeStream = int64_t{1} << 20;
 // Files whose footers are kept at hand while units jump between them.
 constexpr size_t kMaxOpened = 64;
+// The same of files that are kept decompressed in an open temporary file.
+constexpr size_t kMaxTemporary = 4;
 
 int64_t BytesOf(const Decoded& decoded) {
   return decoded.rows ? arrow::util::TotalBufferSize(*decoded.rows) : 0;
@@ -317,6 +319,7 @@ Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
   ARROW_ASSIGN_OR_RAISE(
       OpenedFile opened,
       input.format->open(input, options, index_ ? index_->file(file) : nullptr));
+  opened.temporary = input.codec && input.format->count;
   if (BegunPass begun = index_ ? nullptr : dataset_->TakeBegun(file, options_)) {
     opened.open = [begun, options = options_](const Fragment&) { return begun(options); };
   }
@@ -332,7 +335,9 @@ Result<std::shared_ptr<const OpenedFile>> Scan::OpenKept(size_t file) {
   }
   ARROW_ASSIGN_OR_RAISE(auto opened, Open(file));
   Lock lock(mutex_);
-  if (opened_.size() >= kMaxOpened) opened_.clear();
+  if (opened_.size() >= (opened->temporary ? kMaxTemporary : kMaxOpened)) {
+    opened_.clear();
+  }
   return opened_.emplace(file, std::move(opened)).first->second;
 }
 

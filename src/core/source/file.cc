@@ -2,12 +2,17 @@
 #include "core/source/file.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <unordered_set>
 #include <utility>
 
 #include "arrow/buffer.h"
@@ -33,19 +38,109 @@ class Descriptor {
   int fd_;
 };
 
+class PreadFile;
+
+// The files that are open and can be opened again. Of these only so many have a
+// descriptor: passes over many lanes, data sets or temporary files would run into the
+// process's limit, and into whoever else needs some.
+class OpenFiles {
+ public:
+  // Never destroyed: files may be closed by threads that outlive statics.
+  static OpenFiles& Get() {
+    static auto* const files = new OpenFiles;
+    return *files;
+  }
+
+  void Add(PreadFile* file) {
+    const std::lock_guard lock(mutex_);
+    files_.insert(file);
+  }
+  void Remove(PreadFile* file) {
+    const std::lock_guard lock(mutex_);
+    files_.erase(file);
+  }
+  // Makes room for one more, if need be.
+  void MakeRoom();
+  // Closes the one that was not read for the longest time; false if all are being read.
+  bool CloseOne() {
+    const std::lock_guard lock(mutex_);
+    return CloseOldest();
+  }
+
+ private:
+  // A fork copies the lock in whatever state it is, and the child has no use for the
+  // parent's files.
+  OpenFiles() {
+    ::pthread_atfork([] { Get().mutex_.lock(); }, [] { Get().mutex_.unlock(); },
+                     [] {
+                       Get().files_.clear();
+                       Get().mutex_.unlock();
+                     });
+  }
+
+  bool CloseOldest();
+
+  std::mutex mutex_;
+  std::unordered_set<PreadFile*> files_;
+};
+
+// Opens for reading, closing files that can be opened again where there are too many.
+int OpenDescriptor(const std::string& path) {
+  OpenFiles::Get().MakeRoom();
+  for (;;) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) return fd;
+    const int code = errno;
+    if (code == EINTR) continue;
+    if (code == EMFILE && OpenFiles::Get().CloseOne()) continue;
+    errno = code;
+    return -1;
+  }
+}
+
 class PreadFile : public arrow::io::RandomAccessFile {
  public:
-  PreadFile(Descriptor fd, File file, std::shared_ptr<ByteCounter> counter)
-      : fd_(std::move(fd)), file_(std::move(file)), counter_(std::move(counter)) {
+  // `temporary`: it has no name, so it stays open.
+  PreadFile(Descriptor fd, File file, std::shared_ptr<ByteCounter> counter,
+            bool temporary)
+      : fd_(std::make_shared<Descriptor>(std::move(fd))),
+        temporary_(temporary),
+        file_(std::move(file)),
+        counter_(std::move(counter)) {
     set_mode(arrow::io::FileMode::READ);
+    if (temporary_) return;
+    struct stat info;
+    if (::fstat(fd_->get(), &info) == 0) {
+      device_ = info.st_dev;
+      inode_ = info.st_ino;
+    }
+    OpenFiles::Get().Add(this);
   }
-  ~PreadFile() override = default;
+  ~PreadFile() override {
+    if (!temporary_) OpenFiles::Get().Remove(this);
+  }
 
   Status Close() override {
-    fd_.Close();
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    fd_ = nullptr;
     return Status::OK();
   }
-  bool closed() const override { return fd_.get() < 0; }
+  bool closed() const override { return closed_; }
+
+  uint64_t last_read() const { return last_read_; }
+  // Whether there is a descriptor to close that nobody reads from.
+  bool idle() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    return lock && fd_ && fd_.use_count() == 1;
+  }
+  bool CloseIdle() {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || !fd_ || fd_.use_count() > 1) return false;
+    fd_ = nullptr;
+    return true;
+  }
+
   Result<int64_t> Tell() const override { return position_; }
   Status Seek(int64_t position) override {
     if (position < 0) return Status::IOError(file_.path, ": seek before the start");
@@ -60,9 +155,10 @@ class PreadFile : public arrow::io::RandomAccessFile {
                              position, " was asked for, outside the file");
     }
     nbytes = std::min(nbytes, std::max<int64_t>(file_.size - position, 0));
+    ARROW_ASSIGN_OR_RAISE(const auto fd, Acquire());
     int64_t done = 0;
     while (done < nbytes) {
-      const ssize_t got = ::pread(fd_.get(), static_cast<char*>(out) + done,
+      const ssize_t got = ::pread(fd->get(), static_cast<char*>(out) + done,
                                   static_cast<size_t>(nbytes - done), position + done);
       if (got < 0) {
         if (errno == EINTR) continue;
@@ -102,11 +198,60 @@ class PreadFile : public arrow::io::RandomAccessFile {
   }
 
  private:
-  Descriptor fd_;
+  // The descriptor, for as long as the caller holds it.
+  Result<std::shared_ptr<Descriptor>> Acquire() {
+    static std::atomic<uint64_t> reads = 0;
+    last_read_ = ++reads;
+    {
+      const std::lock_guard lock(mutex_);
+      if (fd_) return fd_;
+      if (closed_) return Status::IOError(file_.path, ": a read from a closed file");
+    }
+    // Without the lock: making room looks at all files, this one as well.
+    Descriptor fd(OpenDescriptor(file_.path));
+    if (fd.get() < 0) return ErrnoError(errno, file_.path, "cannot open");
+    struct stat info;
+    if (::fstat(fd.get(), &info) != 0 || info.st_dev != device_ ||
+        info.st_ino != inode_) {
+      return Status::IOError(file_.path, ": the file was replaced while it was read");
+    }
+    const std::lock_guard lock(mutex_);
+    if (!fd_) fd_ = std::make_shared<Descriptor>(std::move(fd));
+    return fd_;
+  }
+
+  std::mutex mutex_;                // guards the descriptor
+  std::shared_ptr<Descriptor> fd_;  // null while there is none
+  std::atomic<bool> closed_ = false;
+  std::atomic<uint64_t> last_read_ = 0;
+  const bool temporary_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
   const File file_;
   const std::shared_ptr<ByteCounter> counter_;
   int64_t position_ = 0;
 };
+
+void OpenFiles::MakeRoom() {
+  // Half of what the process may have; the other half is for everybody else.
+  constexpr rlim_t kLeast = 8;
+  constexpr rlim_t kMost = 4096;
+  struct rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const rlim_t most = std::clamp(limit.rlim_cur / 2, kLeast, kMost);
+  const std::lock_guard lock(mutex_);
+  // Not all that are counted have a descriptor; then there is none to close.
+  if (files_.size() >= most) CloseOldest();
+}
+
+bool OpenFiles::CloseOldest() {
+  PreadFile* oldest = nullptr;
+  for (PreadFile* file : files_) {
+    if (oldest && oldest->last_read() <= file->last_read()) continue;
+    if (file->idle()) oldest = file;
+  }
+  return oldest && oldest->CloseIdle();
+}
 
 }  // namespace
 
@@ -124,20 +269,24 @@ Result<File> StatFile(const std::string& path) {
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
     const File& file, std::shared_ptr<ByteCounter> counter) {
-  int fd = -1;
-  do {
-    fd = ::open(file.path.c_str(), O_RDONLY | O_CLOEXEC);
-  } while (fd < 0 && errno == EINTR);
-  if (fd < 0) return ErrnoError(errno, file.path, "cannot open");
-  return std::make_shared<PreadFile>(Descriptor(fd), file, std::move(counter));
+  Descriptor fd(OpenDescriptor(file.path));
+  if (fd.get() < 0) return ErrnoError(errno, file.path, "cannot open");
+  return std::make_shared<PreadFile>(std::move(fd), file, std::move(counter),
+                                     /*temporary=*/false);
 }
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStream& stream,
                                                            const std::string& path) {
   const char* folder = std::getenv("TMPDIR");
-  std::string name =
+  const std::string pattern =
       std::string(folder && *folder ? folder : "/tmp") + "/fast_axolotl-XXXXXX";
-  Descriptor fd(::mkostemp(name.data(), O_CLOEXEC));
+  std::string name = pattern;
+  int made = ::mkostemp(name.data(), O_CLOEXEC);
+  while (made < 0 && errno == EMFILE && OpenFiles::Get().CloseOne()) {
+    name = pattern;
+    made = ::mkostemp(name.data(), O_CLOEXEC);
+  }
+  Descriptor fd(made);
   if (fd.get() < 0) return ErrnoError(errno, name, "cannot make the temporary file");
   ::unlink(name.c_str());
 
@@ -158,7 +307,8 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStrea
     }
     size += got;
   }
-  return std::make_shared<PreadFile>(std::move(fd), File{path, size}, nullptr);
+  return std::make_shared<PreadFile>(std::move(fd), File{path, size}, nullptr,
+                                     /*temporary=*/true);
 }
 
 }  // namespace fast_axolotl

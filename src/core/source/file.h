@@ -26,7 +26,9 @@ Result<File> StatFile(const std::string& path);
 
 /// Opens a file for `pread`: concurrent ReadAt calls are safe, nothing is mapped (a
 /// mapped file that shrinks kills the process). A file that ends before `file.size`
-/// is an IOError. `counter` may be null.
+/// is an IOError. Where the process has many files open, those not read for the longest
+/// time are closed, and opened again when they are read; a file that was replaced
+/// meanwhile is an IOError. `counter` may be null.
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
     const File& file, std::shared_ptr<ByteCounter> counter);
 

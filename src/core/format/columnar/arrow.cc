@@ -4,6 +4,7 @@
 // a message says of its buffers, so every batch is validated in full before it goes on:
 // a flipped bit would crash whoever touches the batch.
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "arrow/array/data.h"
 #include "arrow/buffer.h"
 #include "arrow/io/interfaces.h"
+#include "arrow/ipc/message.h"
 #include "arrow/ipc/options.h"
 #include "arrow/ipc/reader.h"
 #include "core/format/columnar/columnar.h"
@@ -46,18 +48,114 @@ Result<bool> IsIpcFile(const Input& input) {
   return head->ToString() == kFileMagic;
 }
 
+// Lets a message decompress to as much as its own bytes may become.
+void Allow(int64_t bytes, const Limits& limits) {
+  DecodeBudget* budget = DecodeBudget::Current();
+  if (budget && bytes > 0) budget->Add(limits.Expanded(bytes));
+}
+
+// A file that allows for what is read of it.
+class CountedFile : public arrow::io::RandomAccessFile {
+ public:
+  CountedFile(std::shared_ptr<arrow::io::RandomAccessFile> file, const Limits& limits)
+      : file_(std::move(file)), limits_(limits) {
+    set_mode(arrow::io::FileMode::READ);
+  }
+  // The file may be shared: whoever opened it closes it.
+  Status Close() override { return Status::OK(); }
+  bool closed() const override { return file_->closed(); }
+  Result<int64_t> Tell() const override { return file_->Tell(); }
+  Status Seek(int64_t position) override { return file_->Seek(position); }
+  Result<int64_t> GetSize() override { return file_->GetSize(); }
+  Result<int64_t> Read(int64_t nbytes, void* out) override {
+    return file_->Read(nbytes, out);
+  }
+  Result<std::shared_ptr<arrow::Buffer>> Read(int64_t nbytes) override {
+    return file_->Read(nbytes);
+  }
+  Result<int64_t> ReadAt(int64_t position, int64_t nbytes, void* out) override {
+    ARROW_ASSIGN_OR_RAISE(const int64_t got, file_->ReadAt(position, nbytes, out));
+    Allow(got, limits_);
+    return got;
+  }
+  Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position,
+                                                int64_t nbytes) override {
+    ARROW_ASSIGN_OR_RAISE(auto got, file_->ReadAt(position, nbytes));
+    Allow(got->size(), limits_);
+    return got;
+  }
+
+ private:
+  const std::shared_ptr<arrow::io::RandomAccessFile> file_;
+  const Limits limits_;
+};
+
+// The messages of a stream, checked for their size.
+class Messages : public arrow::ipc::MessageReader {
+ public:
+  Messages(std::shared_ptr<arrow::io::InputStream> stream, const Input& input)
+      : messages_(MessageReader::Open(std::move(stream))),
+        path_(input.file.path),
+        limits_(input.limits) {}
+
+  Result<std::unique_ptr<arrow::ipc::Message>> ReadNextMessage() override {
+    ARROW_ASSIGN_OR_RAISE(auto message, messages_->ReadNextMessage());
+    if (message) {
+      ARROW_RETURN_NOT_OK(CheckMetadata(message->metadata()->size(), limits_, path_));
+      Allow(message->body_length(), limits_);
+    }
+    return message;
+  }
+
+ private:
+  const std::unique_ptr<MessageReader> messages_;
+  const std::string path_;
+  const Limits limits_;
+};
+
+// Refuses a footer that is too long before it is read.
+Status CheckFooter(arrow::io::RandomAccessFile& file, const Input& input) {
+  constexpr int64_t kTail = 10;  // the footer's length in four bytes, and "ARROW1"
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, file.GetSize());
+  if (size < kTail) return Status::OK();
+  int32_t length = 0;
+  ARROW_RETURN_NOT_OK(file.ReadAt(size - kTail, sizeof length, &length).status());
+  // One that is longer than the file has an error of its own.
+  if (length > size - kTail) return Status::OK();
+  return CheckMetadata(length, input.limits, input.file.path);
+}
+
+int64_t CountColumns(const arrow::FieldVector& fields) {
+  int64_t count = 0;
+  for (const auto& field : fields) {
+    count += std::max<int64_t>(CountColumns(field->type()->fields()), 1);
+  }
+  return count;
+}
+
 // Either kind of IPC data: its schema, and its batches one by one. A stream has no end
 // that is known beforehand.
 struct Batches {
   std::shared_ptr<RecordBatchFileReader> file;
   std::shared_ptr<RecordBatchStreamReader> stream;
   std::shared_ptr<arrow::io::InputStream> bytes;  // of the stream
+  Limits limits;
   int next = 0;
 
   std::shared_ptr<arrow::Schema> schema() const {
     return file ? file->schema() : stream->schema();
   }
   Result<std::shared_ptr<arrow::RecordBatch>> Next() {
+    DecodeBudget budget(Limits::kFreeExpansion);
+    auto batch = Read();
+    if (budget.refused() == 0) return batch;
+    return Status::IOError("it decompresses to more than ", limits.expansion,
+                           " times its size, ", budget.refused(), " bytes so far",
+                           RaiseLimit(limits, "expansion"));
+  }
+
+ private:
+  Result<std::shared_ptr<arrow::RecordBatch>> Read() {
     if (stream) {
       ARROW_ASSIGN_OR_RAISE(auto batch, stream->Next());
       // Behind the stream's end a codec may still have a fault to tell.
@@ -68,7 +166,6 @@ struct Batches {
     return file->ReadRecordBatch(next);
   }
 
- private:
   Status Drain() {
     for (;;) {
       ARROW_ASSIGN_OR_RAISE(auto rest, bytes->Read(int64_t{1} << 16));
@@ -81,9 +178,12 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
                      const arrow::ipc::IpcReadOptions& options) {
   ARROW_ASSIGN_OR_RAISE(const bool is_file, IsIpcFile(input));
   Batches batches;
+  batches.limits = input.limits;
   if (is_file) {
     ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
-    auto opened = RecordBatchFileReader::Open(file, options);
+    ARROW_RETURN_NOT_OK(CheckFooter(*file, input));
+    auto opened = RecordBatchFileReader::Open(
+        std::make_shared<CountedFile>(std::move(file), input.limits), options);
     if (!opened.ok()) {
       return Status::IOError(
           "the Arrow file has no readable footer at its end, it may be truncated: ",
@@ -93,8 +193,11 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
   } else {
     ARROW_ASSIGN_OR_RAISE(batches.bytes, input.OpenStream(std::move(counter)));
     ARROW_ASSIGN_OR_RAISE(batches.stream,
-                          RecordBatchStreamReader::Open(batches.bytes, options));
+                          RecordBatchStreamReader::Open(
+                              std::make_unique<Messages>(batches.bytes, input), options));
   }
+  ARROW_RETURN_NOT_OK(CheckColumns(CountColumns(batches.schema()->fields()), input.limits,
+                                   input.file.path));
   return batches;
 }
 

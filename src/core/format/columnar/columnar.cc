@@ -3,19 +3,11 @@
 
 #include <utility>
 
-#include "arrow/util/io_util.h"
-#include "core/common/memory.h"
 #include "core/common/text.h"
 #include "core/format/fit.h"
 #include "core/format/schema.h"
 
 namespace fast_axolotl {
-
-arrow::MemoryPool* DecodePool() {
-  static arrow::CappedMemoryPool pool(BufferPool(),
-                                      arrow::internal::GetTotalMemoryBytes() / 4 * 3);
-  return &pool;
-}
 
 Result<std::shared_ptr<arrow::Schema>> ColumnsOf(const arrow::Schema& schema) {
   for (const std::string& name : schema.field_names()) {

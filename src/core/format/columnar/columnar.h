@@ -5,18 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "arrow/memory_pool.h"
 #include "arrow/record_batch.h"
+#include "core/format/columnar/budget.h"
 #include "core/format/format.h"
 #include "core/format/options.h"
 
 namespace fast_axolotl {
 
 /// What the formats share that hold Arrow columns: Parquet and Arrow IPC.
-
-/// Memory for decoding. It is capped at three quarters of the machine's, because a
-/// damaged file may ask for any amount.
-arrow::MemoryPool* DecodePool();
 
 /// The schema of a file, its columns' names made unique. Names that are not UTF-8 are an
 /// IOError: no caller could ask for such a column.

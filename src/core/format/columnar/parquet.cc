@@ -14,6 +14,7 @@
 
 #include "core/format/columnar/columnar.h"
 #include "core/format/columnar/list_reader.h"
+#include "core/format/columnar/pages.h"
 #include "core/format/format.h"
 #include "core/format/input.h"
 #include "core/format/schema.h"
@@ -39,10 +40,26 @@ constexpr int64_t kReadBuffer = int64_t{256} << 10;
 
 bool Matches(std::string_view head) { return head.starts_with("PAR1"); }
 
+// Refuses a footer that is too long before it is read: libparquet takes many times its
+// size for it.
+Status CheckFooter(arrow::io::RandomAccessFile& file, const Input& input) {
+  constexpr int64_t kTail = 8;  // the footer's length in four bytes, and "PAR1"
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, file.GetSize());
+  if (size < kTail) return Status::OK();
+  uint32_t length = 0;
+  ARROW_RETURN_NOT_OK(file.ReadAt(size - kTail, sizeof length, &length).status());
+  // One that is longer than the file has an error of its own.
+  if (length > size - kTail) return Status::OK();
+  return CheckMetadata(length, input.limits, input.file.path);
+}
+
 Result<std::shared_ptr<FileReader>> OpenReader(
     const Input& input, std::shared_ptr<ByteCounter> counter,
     std::shared_ptr<parquet::FileMetaData> metadata) {
+  const bool fresh = metadata == nullptr;
   ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
+  if (fresh) ARROW_RETURN_NOT_OK(CheckFooter(*file, input));
   parquet::ReaderProperties properties(DecodePool());
   properties.enable_buffered_stream();
   properties.set_buffer_size(kReadBuffer);
@@ -51,10 +68,17 @@ Result<std::shared_ptr<FileReader>> OpenReader(
   arrow_properties.set_pre_buffer(false);
   arrow_properties.set_arrow_extensions_enabled(true);
   auto reader = Guarded([&]() -> Result<std::shared_ptr<FileReader>> {
-    parquet::arrow::FileReaderBuilder builder;
-    ARROW_RETURN_NOT_OK(builder.Open(std::move(file), properties, std::move(metadata)));
-    builder.memory_pool(DecodePool())->properties(arrow_properties);
-    ARROW_ASSIGN_OR_RAISE(std::unique_ptr<FileReader> built, builder.Build());
+    auto contents = parquet::ParquetFileReader::Contents::Open(
+        std::move(file), properties, std::move(metadata));
+    if (fresh) {
+      ARROW_RETURN_NOT_OK(CheckColumns(contents->metadata()->num_columns(), input.limits,
+                                       input.file.path));
+    }
+    auto opened = std::make_unique<parquet::ParquetFileReader>();
+    opened->Open(LimitPages(std::move(contents), input.limits, size));
+    ARROW_ASSIGN_OR_RAISE(
+        std::unique_ptr<FileReader> built,
+        FileReader::Make(DecodePool(), std::move(opened), arrow_properties));
     return std::shared_ptr<FileReader>(std::move(built));
   });
   if (!reader.ok()) return AtFile(input.file.path, reader.status());
@@ -78,8 +102,10 @@ class ColumnGroup {
  public:
   // `positions`: where the columns stand among all that are read.
   ColumnGroup(std::unique_ptr<arrow::RecordBatchReader> reader,
-              std::vector<size_t> positions, int64_t rows, int64_t batch_rows)
+              std::vector<size_t> positions, int64_t rows, int64_t batch_rows,
+              const Limits& limits)
       : reader_(std::move(reader)),
+        limits_(limits),
         positions_(std::move(positions)),
         rows_(rows),
         batch_rows_(batch_rows) {}
@@ -116,8 +142,14 @@ class ColumnGroup {
 
  private:
   void ReadOne() {
+    // Runs of one value, and a dictionary's, become any amount of data.
+    DecodeBudget budget(std::max(limits_.row_bytes, 16 * kBatchBytes));
     auto read = Guarded([&] { return Read(); });
-    if (read.ok()) {
+    if (budget.refused() > 0) {
+      failure_ = Status::IOError("the next rows take at least ", budget.refused(),
+                                 " bytes of memory, and the limit of a row is ",
+                                 limits_.row_bytes, RaiseLimit(limits_, "row_bytes"));
+    } else if (read.ok()) {
       waiting_.emplace(next_, std::move(*read));
       ++next_;
     } else {
@@ -149,6 +181,7 @@ class ColumnGroup {
 
   std::mutex mutex_;  // guards all that is not const
   const std::unique_ptr<arrow::RecordBatchReader> reader_;
+  const Limits limits_;
   const std::vector<size_t> positions_;
   const int64_t rows_;
   const int64_t batch_rows_;
@@ -296,7 +329,7 @@ Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
     AppendLeaves(column, &leaves.emplace_back());
     if (auto lists = MakeListReader(*row_group, column, group->batch_rows)) {
       group->groups.emplace_back(std::move(lists), std::vector<size_t>{i}, group->rows,
-                                 group->batch_rows);
+                                 group->batch_rows, group->options.limits);
       continue;
     }
     others.push_back({i, 0});
@@ -314,7 +347,7 @@ Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
     ARROW_ASSIGN_OR_RAISE(auto reader,
                           group->reader->GetRecordBatchReader({group->index}, read));
     group->groups.emplace_back(std::move(reader), std::move(positions), group->rows,
-                               group->batch_rows);
+                               group->batch_rows, group->options.limits);
   }
   return Status::OK();
 }

@@ -211,14 +211,22 @@ std::string Misfit(const Pass& pass, const Block& block, const Cells& cells,
          name + ": \"string\"}";
 }
 
-// Turns rows that are not valid UTF-8 into faults.
-void RefuseInvalid(const BlockRows& rows, Cells* cells) {
+bool IsLong(std::string_view row, const Limits& limits) {
+  return static_cast<int64_t>(row.size()) > limits.row_bytes;
+}
+
+// Turns rows that are too long or not valid UTF-8 into faults.
+void RefuseInvalid(const BlockRows& rows, const Limits& limits, Cells* cells) {
   Cells good;
   good.columns = cells->columns;
   good.faults = std::move(cells->faults);
   for (size_t i = 0; i < cells->rows(); ++i) {
     const uint32_t begin = cells->row_begins[i];
     const std::string_view text = rows.Text(rows.Number(begin));
+    if (IsLong(text, limits)) {
+      good.faults.push_back({begin, RowTooLong(limits)});
+      continue;
+    }
     const size_t valid = ValidUtf8Prefix(text);
     if (valid < text.size()) {
       good.faults.push_back({begin, InvalidUtf8(text.substr(valid))});
@@ -287,7 +295,11 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
   Cells cells = ReadRows(block.begin, 0, static_cast<uint32_t>(block.size),
                          pass.delimiter, pass.names.size(), keep);
   const BlockRows block_rows(pass, block, keep ? original : block.text(), cells);
-  if (keep && valid < original.size()) RefuseInvalid(block_rows, &cells);
+  const Limits& limits = pass.options.limits;
+  const bool long_rows = block.size > limits.row_bytes;
+  if (keep && (valid < original.size() || long_rows)) {
+    RefuseInvalid(block_rows, limits, &cells);
+  }
   size_t rows = cells.rows();
   Status end;
   if (!keep && valid < static_cast<size_t>(block.size)) {
@@ -305,6 +317,12 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
   if (!keep && end.ok() && !cells.faults.empty()) {
     const RowFault& fault = cells.faults[0];
     end = Status::IOError(PlaceOf(pass, block, fault.begin), ": ", fault.reason);
+  }
+  for (size_t row = 0; !keep && long_rows && row < rows; ++row) {
+    if (!IsLong(block_rows.Text(static_cast<int64_t>(row)), limits)) continue;
+    rows = row;
+    end = Status::IOError(PlaceOf(pass, block, cells.row_begins[row]), ": ",
+                          RowTooLong(limits));
   }
   Decoded decoded = BuildColumns(pass, block, cells, block_rows, rows);
   if (decoded.end.ok()) decoded.end = end;
@@ -370,6 +388,8 @@ Status ReadHeader(const Input& input, Pass* pass, Block* block) {
     return Status::IOError(PlaceOf(*pass, *block, begin),
                            ": a quoted cell is not closed before the end of the file");
   }
+  ARROW_RETURN_NOT_OK(CheckColumns(static_cast<int64_t>(cells.size()),
+                                   pass->options.limits, PlaceOf(*pass, *block, begin)));
   std::vector<std::string> names(cells.size());
   // Without a header nothing is taken away: blank lines may be rows.
   if (!pass->options.csv.header) {
@@ -424,7 +444,7 @@ TextPass PassOver(const Input& input, std::shared_ptr<Pass> pass) {
 Status ReadNames(const Input& input, Pass* pass) {
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(pass->options.counter));
   BlockReader reader(std::move(stream), input.file.path, MakeSplitter(pass->delimiter),
-                     {.count_lines = CountLineEnds});
+                     {.count_lines = CountLineEnds}, pass->options.limits);
   while (pass->names.empty()) {
     ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader.Next());
     if (!block) break;

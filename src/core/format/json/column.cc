@@ -150,6 +150,7 @@ const char* Column::Parse(const char* p, int64_t row, const char* text, Fault* f
 const char* Column::ParseTyped(const char* p, Fault* fault) {
   if (*p == '{') return AsText(p, fault);
   if (*p == '[') {
+    if (fault->max_depth < 2) return fault->TooDeep(p);
     if (shape_ == Shape::kFlat) {
       if (values_.kind() != Kind::kNull) return AsText(p, fault);
       shape_ = Shape::kList;
@@ -329,10 +330,12 @@ Result<std::shared_ptr<arrow::Array>> Column::Presence(int64_t rows) const {
 Result<Column::Finished> Column::Finish(int64_t rows, const char* text, bool classify) {
   ARROW_RETURN_NOT_OK(Pad(rows));
   if (shape_ == Shape::kFlat) {
+    spans_ = {};
     ARROW_ASSIGN_OR_RAISE(auto array, values_.Finish());
     return Finished{arrow::field(name_, array->type()), array};
   }
   if (shape_ == Shape::kList) {
+    spans_ = {};
     ARROW_ASSIGN_OR_RAISE(auto items, values_.Finish());
     ARROW_ASSIGN_OR_RAISE(std::shared_ptr<arrow::Buffer> offsets,
                           arrow::AllocateBuffer((rows + 1) * 4, BufferPool()));

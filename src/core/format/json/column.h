@@ -53,8 +53,9 @@ class Column {
   /// Which of the rows `[0, rows)` have the key, be it with null.
   Result<std::shared_ptr<arrow::Array>> Presence(int64_t rows) const;
 
-  /// The column for rows `[0, rows)`. `classify`: if it is text only because integers and
-  /// doubles meet in it, the field says so; this looks at every value again.
+  /// The column for rows `[0, rows)`, once, as the last call. `classify`: if it is text
+  /// only because integers and doubles meet in it, the field says so; this looks at every
+  /// value again.
   Result<Finished> Finish(int64_t rows, const char* text, bool classify = false);
 
  private:

@@ -38,8 +38,13 @@ class Rows {
 
   // Adds the row `[begin, end)`; `*end` must be a zero byte. On a fault nothing is added.
   bool Add(const char* begin, const char* end) {
-    fault_ = {};
-    const char* p = ParseObject(SkipSpace(begin));
+    fault_ = {.max_depth = static_cast<int>(options_.limits.json_depth)};
+    if (end - begin > options_.limits.row_bytes) {
+      fault_.Exceed(begin, "a shorter row", "row_bytes");
+      return false;
+    }
+    const char* p =
+        CheckCells(begin, count_ + 1) ? ParseObject(SkipSpace(begin)) : nullptr;
     if (p) p = SkipSpace(p);
     if (p && p != end) p = fault_.Set(p, "nothing after the row's object");
     if (p) {
@@ -48,6 +53,7 @@ class Rows {
     }
     while (!columns_.empty() && columns_.back().first_row() == count_) {
       by_name_.erase(columns_.back().name());
+      if (!columns_.back().ignored()) --kept_;
       columns_.pop_back();
     }
     for (Column& column : columns_) column.Truncate(count_);
@@ -123,12 +129,28 @@ class Rows {
     const auto [found, added] = by_name_.try_emplace(name, columns_.size());
     *index = found->second;
     if (added) {
+      if (static_cast<int64_t>(*index) == options_.limits.columns) {
+        by_name_.erase(found);
+        return fault_.Exceed(p, "fewer columns", "columns");
+      }
       plain_.resize(*index);
       plain_.push_back(name.find_first_of(std::string_view("\"\\\0", 3)) ==
                        std::string::npos);
       columns_.emplace_back(std::move(name), count_, UseOf(found->first));
+      if (!columns_.back().ignored()) ++kept_;
+      if (!CheckCells(p, count_ + 1)) return nullptr;
     }
     return end;
+  }
+
+  // Rows may each have keys of their own, and every row has a cell in every column.
+  bool CheckCells(const char* p, int64_t rows) {
+    constexpr int64_t kLeast = 16'000'000;
+    constexpr int64_t kForEachColumn = 1600;
+    const int64_t most = std::max(kLeast, options_.limits.columns * kForEachColumn);
+    if (kept_ * rows <= most) return true;
+    fault_.Exceed(p, "fewer different keys in so many rows", "columns");
+    return false;
   }
 
   Column::Use UseOf(const std::string& name) const {
@@ -144,6 +166,7 @@ class Rows {
   int64_t count_ = 0;
   Fault fault_;
   std::vector<Column> columns_;
+  int64_t kept_ = 0;         // columns that are not ignored
   std::vector<bool> plain_;  // the name of columns_[i] needs no escapes
   std::unordered_map<std::string, size_t> by_name_;
 };
@@ -190,6 +213,18 @@ std::string PlaceOf(const std::string& path, const Block& block, int64_t row,
          std::to_string(at - row_begin + 1) + offset;
 }
 
+// What there was in place of what was expected; `rest` of the row begins at the fault.
+std::string Found(const Fault& fault, std::string_view rest, const Limits& limits) {
+  if (fault.limit) {
+    for (const NamedLimit& limit : AllLimits()) {
+      if (limit.name != fault.limit) continue;
+      return ": the limit is " + std::to_string(limits.*limit.value) +
+             RaiseLimit(limits, limit.name);
+    }
+  }
+  return ", found " + (rest.empty() ? "the end of the row" : Quoted(rest, 20));
+}
+
 Decoded DecodeBlock(const Block& block, const std::string& path,
                     const ReadOptions& options) {
   const char* const stop = block.begin + block.size;
@@ -210,11 +245,10 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
       if (good) return true;
       fault = rows.fault();
     }
-    const std::string_view found(fault.at, end - fault.at);
     const auto row = rows.count() + static_cast<int64_t>(decoded.bad.size());
-    const Status error = Status::IOError(
-        PlaceOf(path, block, row, begin, fault.at), ": expected ", fault.expected,
-        ", found ", found.empty() ? "the end of the row" : Quoted(found, 20));
+    const Status error =
+        Status::IOError(PlaceOf(path, block, row, begin, fault.at), ": expected ",
+                        fault.expected, Found(fault, {fault.at, end}, options.limits));
     if (!options.keep_bad_rows) {
       decoded.end = error;
       return false;

@@ -218,7 +218,7 @@ const char* SkipValue(const char* p, int depth, Fault* fault) {
     Literal literal;
     return ScanLiteral(p, &literal, fault);
   }
-  if (depth >= kMaxDepth) return fault->Set(p, "less than 1024 levels of nesting");
+  if (depth >= fault->max_depth) return fault->TooDeep(p);
   const bool object = *p == '{';
   const char close = object ? '}' : ']';
   p = SkipSpace(p + 1);

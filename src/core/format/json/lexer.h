@@ -19,18 +19,29 @@
 
 namespace fast_axolotl::json {
 
-/// Deeper nesting is a fault: it would overflow the stack.
+/// Deeper nesting is always a fault: it would overflow the stack.
 inline constexpr int kMaxDepth = 1024;
 
 /// Where parsing failed and what would have been right there.
 struct Fault {
   const char* at = nullptr;
   const char* expected = nullptr;
+  /// Of the limit that was exceeded, if that is the fault.
+  const char* limit = nullptr;
+  /// Deeper nesting is a fault, too.
+  int max_depth = kMaxDepth;
 
   const char* Set(const char* where, const char* what) {
     at = where;
     expected = what;
     return nullptr;
+  }
+  const char* Exceed(const char* where, const char* what, const char* name) {
+    limit = name;
+    return Set(where, what);
+  }
+  const char* TooDeep(const char* where) {
+    return Exceed(where, "fewer levels of nesting", "json_depth");
   }
 };
 
