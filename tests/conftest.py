@@ -2,6 +2,7 @@
 """What all tests need: no test reads or writes the user's cache."""
 
 import pytest
+from fault_worker import Worker
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +14,11 @@ def session_cache(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _no_cache_of_the_user(session_cache, monkeypatch):
     monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(session_cache))
+
+
+@pytest.fixture(scope="module")
+def worker():
+    """A process that reads damaged files."""
+    worker = Worker()
+    yield worker
+    worker.close()

@@ -247,8 +247,10 @@ class Compression:
     compress: Callable[[bytes], bytes]
 
 
+PLAIN = Compression("plain", None, "", _same)
+
 COMPRESSIONS = [
-    Compression("plain", None, "", _same),
+    PLAIN,
     Compression("gzip", "gzip", ".gz", to_gzip),
     Compression("gzip_members", "gzip", ".gz", to_gzip_members),
     Compression("zstd", "zstd", ".zst", to_zstd),

@@ -132,7 +132,7 @@ def test_a_file_that_changes_while_it_is_measured(tmp_path):
     def rewrite(done, total):
         os.utime(path)
 
-    with pytest.raises(OSError, match="changed while it was read"):
+    with pytest.raises(OSError, match=r"changed while it was read|was written to"):
         build_index(path, lengths="input_ids", progress=rewrite)
     with pytest.raises(TypeError, match="index --lengths"):
         packed_rows(path)

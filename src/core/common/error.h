@@ -22,7 +22,8 @@ using arrow::Status;
 /// The operating system's reason for a failure, kept for `OSError.errno`.
 class ErrnoDetail : public arrow::StatusDetail {
  public:
-  ErrnoDetail(int code, std::string path) : code_(code), path_(std::move(path)) {}
+  ErrnoDetail(int code, std::string path, std::string note)
+      : code_(code), path_(std::move(path)), note_(std::move(note)) {}
   const char* type_id() const override { return "fast_axolotl::ErrnoDetail"; }
   std::string ToString() const override;
   int code() const { return code_; }
@@ -31,14 +32,27 @@ class ErrnoDetail : public arrow::StatusDetail {
  private:
   int code_;
   std::string path_;
+  std::string note_;
 };
 
-/// The failure of a system call on `path`, from `errno`'s value.
-Status ErrnoError(int code, const std::string& path, std::string_view doing);
+/// Marks the error of a file that is no longer the one that was looked at.
+class ChangedDetail : public arrow::StatusDetail {
+ public:
+  const char* type_id() const override { return "fast_axolotl::ChangedDetail"; }
+  std::string ToString() const override { return "the file has changed"; }
+};
+
+/// The failure of a system call on `path`, from `errno`'s value. `note` is what is to be
+/// said behind the system's reason.
+Status ErrnoError(int code, const std::string& path, std::string_view doing,
+                  const std::string& note = {});
 
 /// Turns any failure that came out of reading `path` into an IOError that names it.
 /// An error that already carries an errno, or names the path, is left as it is.
 Status AtFile(const std::string& path, const Status& status);
+
+/// The same with the place in the file, such as "row group 3", which an errno keeps, too.
+Status AtPlace(const std::string& path, const std::string& place, const Status& status);
 
 /// Runs `body`, which may call code that throws, and returns its Status or Result.
 /// libparquet's inner classes throw; nothing may leave the core that way.

@@ -85,7 +85,7 @@ BadRow MakeBadRow(int64_t at, const Status& error, const std::string& path,
 bool IsOfData(const Status& error) {
   return (error.IsIOError() || error.IsInvalid() || error.IsCapacityError() ||
           error.IsSerializationError() || error.IsNotImplemented()) &&
-         dynamic_cast<const ErrnoDetail*>(error.detail().get()) == nullptr;
+         error.detail() == nullptr;
 }
 
 Result<std::shared_ptr<arrow::RecordBatch>> WithBadRows(

@@ -301,7 +301,12 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   };
   Result<bool> more = true;
   while (more.ok() && *more && end < kSampleBytes) more = add_block();
-  if (!more.ok()) return sample;
+  if (!more.ok()) {
+    // What is wrong with the data comes up again in its place. What the system has said
+    // need not, and no columns are taken for all of them.
+    if (sample.rows == 0 && more.status().detail()) return more.status();
+    return sample;
+  }
   sample.complete = !*more;
   if (sample.complete) sample.bytes = input.file.size;
   // A pass over damaged parts goes on behind them, from its own start.

@@ -18,8 +18,8 @@ namespace {
 
 constexpr std::string_view kIndexMagic = "FAXIDX02";
 constexpr std::string_view kLengthsMagic = "FAXLEN01";
-// No index is larger; a damaged length must not fill the memory.
-constexpr uint64_t kMaxBytes = uint64_t{4} << 30;
+// Of one file; the sums over all files are far from the end of 64 bits.
+constexpr int64_t kMaxRows = int64_t{1} << 48;
 
 class Writer {
  public:
@@ -99,7 +99,8 @@ bool GetFragments(Reader& reader, std::vector<Fragment>* fragments) {
       return false;
     }
     if (fragment.begin < end || fragment.end < fragment.begin || fragment.rows < 0 ||
-        fragment.row != row || fragment.line < 0 || fragment.bad < bad) {
+        fragment.rows > kMaxRows - row || fragment.row != row || fragment.line < 0 ||
+        fragment.bad < bad) {
       return false;
     }
     bad = fragment.bad;
@@ -174,14 +175,15 @@ std::string Seal(std::string_view magic, const std::string& body) {
   return std::string(magic) + head.Take() + packed;
 }
 
-Result<std::string> Unseal(std::string_view magic, const std::string& bytes) {
+Result<std::string> Unseal(std::string_view magic, const std::string& bytes,
+                           uint64_t most) {
   std::string_view rest = bytes;
   if (!rest.starts_with(magic)) return Damaged();
   rest.remove_prefix(magic.size());
   Reader head(rest);
   uint32_t checksum;
   uint64_t size;
-  if (!head.Get(&checksum) || !head.Get(&size) || size > kMaxBytes) return Damaged();
+  if (!head.Get(&checksum) || !head.Get(&size) || size > most) return Damaged();
   rest.remove_prefix(sizeof checksum + sizeof size);
   // Before `size` is believed: it is what the frame says of itself, too.
   if (Checksum(rest) != checksum ||
@@ -220,8 +222,9 @@ std::string EncodeIndex(const FileIndex& index, const std::string& key) {
   return Seal(kIndexMagic, writer.Take());
 }
 
-Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key) {
-  ARROW_ASSIGN_OR_RAISE(const std::string body, Unseal(kIndexMagic, bytes));
+Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key,
+                              uint64_t most) {
+  ARROW_ASSIGN_OR_RAISE(const std::string body, Unseal(kIndexMagic, bytes, most));
   Reader reader(body);
   std::string found;
   uint8_t framing;
@@ -250,8 +253,8 @@ std::string EncodeLengths(const std::vector<uint32_t>& lengths, const std::strin
 }
 
 Result<std::vector<uint32_t>> DecodeLengths(const std::string& bytes,
-                                            const std::string& key) {
-  ARROW_ASSIGN_OR_RAISE(const std::string body, Unseal(kLengthsMagic, bytes));
+                                            const std::string& key, uint64_t most) {
+  ARROW_ASSIGN_OR_RAISE(const std::string body, Unseal(kLengthsMagic, bytes, most));
   Reader reader(body);
   std::string found;
   uint64_t count;

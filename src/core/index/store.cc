@@ -13,7 +13,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -82,19 +81,30 @@ std::string NameOf(const std::string& key, const Input& input,
   return name;
 }
 
-std::optional<std::string> ReadBytes(const fs::path& path) {
-  // Reading a folder is an exception.
-  std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored)) return std::nullopt;
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return std::nullopt;
-  return std::string((std::istreambuf_iterator<char>(file)), {});
+// More than an index of this file may take, packed or not: what is kept for every MiB or
+// row of it is less, and many an IPC batch of no rows is allowed for. Whatever else lies
+// in the index's place must not fill the memory.
+uint64_t MostBytes(const Input& input) {
+  return (uint64_t{64} << 20) + static_cast<uint64_t>(input.file.size) * 16;
 }
 
-std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& key) {
-  const auto bytes = ReadBytes(path);
+std::optional<std::string> ReadBytes(const fs::path& path, uint64_t most) {
+  // Reading a folder is an exception.
+  std::error_code failed;
+  if (!fs::is_regular_file(path, failed)) return std::nullopt;
+  const auto size = fs::file_size(path, failed);
+  if (failed || size > most) return std::nullopt;
+  std::ifstream file(path, std::ios::binary);
+  std::string bytes(size, '\0');
+  if (!file.read(bytes.data(), static_cast<std::streamsize>(size))) return std::nullopt;
+  return bytes;
+}
+
+std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& key,
+                                      uint64_t most) {
+  const auto bytes = ReadBytes(path, most);
   if (!bytes) return nullptr;
-  auto index = DecodeIndex(*bytes, key);
+  auto index = DecodeIndex(*bytes, key, most);
   if (!index.ok()) return nullptr;
   return std::make_shared<const FileIndex>(std::move(*index));
 }
@@ -137,7 +147,7 @@ bool Write(const fs::path& path, const std::string& bytes) {
 class BuildLock {
  public:
   explicit BuildLock(const fs::path& path)
-      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {}
+      : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) {}
   BuildLock(const BuildLock&) = delete;
   BuildLock& operator=(const BuildLock&) = delete;
   ~BuildLock() {
@@ -183,8 +193,8 @@ std::shared_ptr<const FileIndex> IndexStore::Load(const Input& input,
   }
   if (folder_.empty()) return nullptr;
   const auto key = KeyOf(input, options);
-  return key.ok() ? Read(fs::path(folder_) / NameOf(*key, input, options), *key)
-                  : nullptr;
+  if (!key.ok()) return nullptr;
+  return Read(fs::path(folder_) / NameOf(*key, input, options), *key, MostBytes(input));
 }
 
 Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
@@ -197,7 +207,7 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   ARROW_ASSIGN_OR_RAISE(const std::string key, KeyOf(input, options));
   if (key.empty()) return build();
   const fs::path path = fs::path(folder_) / NameOf(key, input, options);
-  if (auto kept = Read(path, key)) return kept;
+  if (auto kept = Read(path, key, MostBytes(input))) return kept;
   // A Parquet footer is an index already, but for bad rows.
   if (input.format == &kParquet) return build();
   std::error_code ignored;
@@ -205,7 +215,7 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   const BuildLock lock(path.string() + ".lock");
   ARROW_RETURN_NOT_OK(lock.Wait(options));
   // Another process may have built it meanwhile.
-  if (auto kept = Read(path, key)) return kept;
+  if (auto kept = Read(path, key, MostBytes(input))) return kept;
   ARROW_ASSIGN_OR_RAISE(auto index, build());
   // Others are to hear of what is missing.
   if (!index->damage.empty()) return index;
@@ -245,9 +255,9 @@ std::optional<std::vector<uint32_t>> IndexStore::LoadLengths(const Input& input,
   const auto key = KeyOf(input, options);
   if (folder_.empty() || !key.ok() || key->empty()) return std::nullopt;
   const auto place = PlaceOfLengths(folder_, *key, input, options, column);
-  const auto bytes = ReadBytes(place.path);
+  const auto bytes = ReadBytes(place.path, MostBytes(input));
   if (!bytes) return std::nullopt;
-  auto lengths = DecodeLengths(*bytes, place.key);
+  auto lengths = DecodeLengths(*bytes, place.key, MostBytes(input));
   if (!lengths.ok() || static_cast<int64_t>(lengths->size()) != rows) return std::nullopt;
   return std::move(*lengths);
 }

@@ -63,13 +63,15 @@ class IndexStore {
 };
 
 /// An index as bytes, for the file that `key` describes, and back; IOError where the
-/// bytes are not one, or not for that file.
+/// bytes are not one of at most `most` bytes when decompressed, or not for that file.
 std::string EncodeIndex(const FileIndex& index, const std::string& key);
-Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key);
+Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key,
+                              uint64_t most = uint64_t{4} << 30);
 
 /// The same for the lengths of lists.
 std::string EncodeLengths(const std::vector<uint32_t>& lengths, const std::string& key);
 Result<std::vector<uint32_t>> DecodeLengths(const std::string& bytes,
-                                            const std::string& key);
+                                            const std::string& key,
+                                            uint64_t most = uint64_t{4} << 30);
 
 }  // namespace fast_axolotl

@@ -38,6 +38,36 @@ class Descriptor {
   int fd_;
 };
 
+int64_t ModifiedAt(const struct stat& info) {
+#if defined(__APPLE__)
+  const auto& time = info.st_mtimespec;
+#else
+  const auto& time = info.st_mtim;
+#endif
+  return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// Whether the open file is still the one that the dataset was made of. Its inode does not
+// count: file systems in user space may number a file anew while it is the same.
+Status CheckUnchanged(int fd, const File& file) {
+  if (!file.modified) return Status::OK();
+  struct stat info;
+  if (::fstat(fd, &info) != 0) return ErrnoError(errno, file.path, "cannot read");
+  if (info.st_size == file.size && ModifiedAt(info) == file.modified) {
+    return Status::OK();
+  }
+  std::string change = ": the file was written to after it was looked at";
+  if (info.st_size != file.size) {
+    change = std::string(": the file ") + (info.st_size < file.size ? "shrank" : "grew") +
+             " after it was looked at: it had " + std::to_string(file.size) +
+             " bytes, now it has " + std::to_string(info.st_size);
+  }
+  return Status(
+      arrow::StatusCode::IOError,
+      file.path + change + "; make the dataset anew once its files stay as " + "they are",
+      std::make_shared<ChangedDetail>());
+}
+
 class PreadFile;
 
 // The files that are open and can be opened again. Of these only so many have a
@@ -165,12 +195,13 @@ class PreadFile : public arrow::io::RandomAccessFile {
         return ErrnoError(errno, file_.path, "cannot read");
       }
       if (got == 0) {
-        return Status::IOError(
-            file_.path, ": the file shrank while it was read: ", file_.size,
-            " bytes were there, now it ends at byte ", position + done);
+        ARROW_RETURN_NOT_OK(CheckUnchanged(fd->get(), file_));
+        return Status::IOError(file_.path, ": the file of ", file_.size,
+                               " bytes could be read only up to byte ", position + done);
       }
       done += got;
     }
+    ARROW_RETURN_NOT_OK(CheckUnchanged(fd->get(), file_));
     if (counter_) counter_->fetch_add(done, std::memory_order_relaxed);
     return done;
   }
@@ -264,13 +295,14 @@ Result<File> StatFile(const std::string& path) {
                            "' is not a regular file: pipes and devices can be ",
                            "read only once; write the data to a file first");
   }
-  return File{path, info.st_size};
+  return File{path, info.st_size, ModifiedAt(info)};
 }
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
     const File& file, std::shared_ptr<ByteCounter> counter) {
   Descriptor fd(OpenDescriptor(file.path));
   if (fd.get() < 0) return ErrnoError(errno, file.path, "cannot open");
+  ARROW_RETURN_NOT_OK(CheckUnchanged(fd.get(), file));
   return std::make_shared<PreadFile>(std::move(fd), file, std::move(counter),
                                      /*temporary=*/false);
 }
@@ -280,6 +312,8 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStrea
   const char* folder = std::getenv("TMPDIR");
   const std::string pattern =
       std::string(folder && *folder ? folder : "/tmp") + "/fast_axolotl-XXXXXX";
+  const std::string note = ", in the temporary file that '" + path +
+                           "' is decompressed to; TMPDIR names another folder";
   std::string name = pattern;
   int made = ::mkostemp(name.data(), O_CLOEXEC);
   while (made < 0 && errno == EMFILE && OpenFiles::Get().CloseOne()) {
@@ -287,7 +321,7 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStrea
     made = ::mkostemp(name.data(), O_CLOEXEC);
   }
   Descriptor fd(made);
-  if (fd.get() < 0) return ErrnoError(errno, name, "cannot make the temporary file");
+  if (fd.get() < 0) return ErrnoError(errno, name, "cannot make", note);
   ::unlink(name.c_str());
 
   constexpr int64_t kBlock = int64_t{1} << 20;
@@ -301,13 +335,13 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStrea
           ::write(fd.get(), block->data() + done, static_cast<size_t>(got - done));
       if (wrote < 0) {
         if (errno == EINTR) continue;
-        return ErrnoError(errno, name, "cannot write to the temporary file");
+        return ErrnoError(errno, name, "cannot write", note);
       }
       done += wrote;
     }
     size += got;
   }
-  return std::make_shared<PreadFile>(std::move(fd), File{path, size}, nullptr,
+  return std::make_shared<PreadFile>(std::move(fd), File{path, size, {}}, nullptr,
                                      /*temporary=*/true);
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "arrow/io/interfaces.h"
@@ -15,6 +16,9 @@ namespace fast_axolotl {
 struct File {
   std::string path;
   int64_t size = 0;
+  /// When it was last written to, in nanoseconds since 1970. Without it the file may
+  /// change, but not end before `size`.
+  std::optional<int64_t> modified;
 };
 
 /// Bytes read from disk so far, shared by all files of one reader.
@@ -25,10 +29,11 @@ using ByteCounter = std::atomic<int64_t>;
 Result<File> StatFile(const std::string& path);
 
 /// Opens a file for `pread`: concurrent ReadAt calls are safe, nothing is mapped (a
-/// mapped file that shrinks kills the process). A file that ends before `file.size`
-/// is an IOError. Where the process has many files open, those not read for the longest
-/// time are closed, and opened again when they are read; a file that was replaced
-/// meanwhile is an IOError. `counter` may be null.
+/// mapped file that shrinks kills the process). A file whose size or time is not the one
+/// of `file`, when it is opened or behind any read, is an IOError: what was read may be
+/// neither the old bytes nor the new ones. Where the process has many files open, those
+/// not read for the longest time are closed, and opened again when they are read; a file
+/// that was replaced meanwhile is an IOError. `counter` may be null.
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
     const File& file, std::shared_ptr<ByteCounter> counter);
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -185,9 +186,12 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
     auto opened = RecordBatchFileReader::Open(
         std::make_shared<CountedFile>(std::move(file), input.limits), options);
     if (!opened.ok()) {
+      const Status& status = opened.status();
+      // The system's reason stands by itself.
+      if (status.detail()) return status;
       return Status::IOError(
           "the Arrow file has no readable footer at its end, it may be truncated: ",
-          opened.status().message());
+          status.message());
     }
     batches.file = *opened;
   } else {
@@ -224,7 +228,7 @@ struct Reading {
          batch = *batch, index, first_row]() -> Decoded {
           const Status valid = Guarded([&] { return ValidateBatch(*batch); });
           if (!valid.ok()) {
-            return Lost(At(this_path, index, first_row, valid), batch->num_rows(),
+            return Lost({}, At(this_path, index, first_row, valid), batch->num_rows(),
                         this_options, this_path);
           }
           return Finish(*batch, this_projection, this_options, this_path, first_row);
@@ -234,8 +238,10 @@ struct Reading {
 
   static Status At(const std::string& path, int index, int64_t row,
                    const Status& status) {
-    return Status::IOError(path, ": record batch ", index, ", after row ", row,
-                           " of the file: ", status.message());
+    return AtPlace(path,
+                   "record batch " + std::to_string(index) + ", after row " +
+                       std::to_string(row) + " of the file",
+                   status);
   }
 
   static int64_t TotalBytes(const arrow::RecordBatch& batch) {

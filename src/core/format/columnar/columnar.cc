@@ -51,14 +51,28 @@ Decoded Finish(const arrow::RecordBatch& batch, const Projection& projection,
   });
 }
 
-Decoded Lost(const Status& error, int64_t rows, const ReadOptions& options,
+Decoded Lost(Decoded good, const Status& error, int64_t rows, const ReadOptions& options,
              const std::string& path) {
-  if (!options.keep_bad_rows || !IsOfData(error) || rows == 0) return {nullptr, error};
+  if (!options.keep_bad_rows || !IsOfData(error) || rows == 0) {
+    good.end = error;
+    return good;
+  }
   BadRow bad = MakeBadRow(0, error, path);
   bad.rows = rows;
-  auto lost = WithBadRows(nullptr, {bad});
-  if (!lost.ok()) return {nullptr, lost.status()};
-  return {std::move(*lost), Status::OK()};
+  auto joined = [&]() -> Result<std::shared_ptr<arrow::RecordBatch>> {
+    if (!good.rows) return WithBadRows(nullptr, {bad});
+    const int hidden = BadRowsIndex(*good.rows->schema());
+    if (hidden < 0) {
+      bad.at = good.rows->num_rows();
+      return WithBadRows(good.rows, {bad});
+    }
+    // Among the good rows there are bad ones already.
+    ARROW_ASSIGN_OR_RAISE(const auto none, good.rows->Slice(0, 0)->RemoveColumn(hidden));
+    ARROW_ASSIGN_OR_RAISE(auto lost, WithBadRows(none, {bad}));
+    return arrow::ConcatenateRecordBatches({good.rows, lost}, DecodePool());
+  }();
+  if (!joined.ok()) return {nullptr, joined.status()};
+  return {std::move(*joined), Status::OK()};
 }
 
 }  // namespace fast_axolotl

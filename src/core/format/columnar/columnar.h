@@ -30,9 +30,9 @@ Projection MakeProjection(const arrow::Schema& schema, const ReadOptions& option
 Decoded Finish(const arrow::RecordBatch& batch, const Projection& projection,
                const ReadOptions& options, const std::string& path, int64_t first_row);
 
-/// What `rows` rows come out as that cannot be read: an error, or bad rows where these
-/// are kept.
-Decoded Lost(const Status& error, int64_t rows, const ReadOptions& options,
+/// The `good` rows, which ended well, and `rows` rows behind them that cannot be read:
+/// these are an error, or bad rows where such are kept.
+Decoded Lost(Decoded good, const Status& error, int64_t rows, const ReadOptions& options,
              const std::string& path);
 
 }  // namespace fast_axolotl

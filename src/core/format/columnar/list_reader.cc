@@ -18,6 +18,7 @@
 #include "parquet/arrow/schema.h"
 #include "parquet/column_reader.h"
 #include "parquet/file_reader.h"
+#include "parquet/properties.h"
 #include "parquet/types.h"
 
 namespace fast_axolotl {
@@ -66,13 +67,13 @@ template <typename Stored, typename Number>
 class ListReader : public arrow::RecordBatchReader {
  public:
   ListReader(std::shared_ptr<parquet::ColumnReader> column, int64_t levels,
-             const SchemaField& field, int64_t batch_rows)
+             const SchemaField& field, const parquet::ArrowReaderProperties& properties)
       : column_(std::static_pointer_cast<Reader>(std::move(column))),
         levels_left_(levels),
         schema_(arrow::schema({field.field})),
         list_level_(field.level_info.def_level),
         value_level_(field.children[0].level_info.def_level),
-        batch_rows_(batch_rows),
+        properties_(properties),
         definition_(kChunk),
         repetition_(kChunk),
         values_(kChunk) {}
@@ -80,11 +81,12 @@ class ListReader : public arrow::RecordBatchReader {
   std::shared_ptr<arrow::Schema> schema() const override { return schema_; }
 
   Status ReadNext(std::shared_ptr<arrow::RecordBatch>* batch) override {
+    const int64_t batch_rows = properties_.batch_size();
     Rows rows;
     for (;;) {
       if (next_ == level_count_) ARROW_RETURN_NOT_OK(Fill());
       if (level_count_ == 0) break;
-      if (repetition_[next_] == 0 && rows.count == batch_rows_) break;
+      if (repetition_[next_] == 0 && rows.count == batch_rows) break;
       ARROW_RETURN_NOT_OK(TakeLevels(&rows));
     }
     *batch = nullptr;
@@ -205,7 +207,7 @@ class ListReader : public arrow::RecordBatchReader {
   const std::shared_ptr<arrow::Schema> schema_;
   const int16_t list_level_;   // from which on there is an element
   const int16_t value_level_;  // at which it has a value
-  const int64_t batch_rows_;
+  const parquet::ArrowReaderProperties& properties_;
 
   // What was read, and how much of it was taken.
   std::vector<int16_t> definition_;
@@ -218,9 +220,9 @@ class ListReader : public arrow::RecordBatchReader {
 };
 
 template <typename Stored, typename Number>
-std::unique_ptr<arrow::RecordBatchReader> Make(parquet::RowGroupReader& row_group,
-                                               const SchemaField& column,
-                                               int64_t batch_rows) {
+std::unique_ptr<arrow::RecordBatchReader> Make(
+    parquet::RowGroupReader& row_group, const SchemaField& column,
+    const parquet::ArrowReaderProperties& properties) {
   const int leaf = column.children[0].column_index;
   // Numbers that are stored as another type are for Arrow to convert.
   if (row_group.metadata()->schema()->Column(leaf)->physical_type() != Stored::type_num) {
@@ -228,7 +230,7 @@ std::unique_ptr<arrow::RecordBatchReader> Make(parquet::RowGroupReader& row_grou
   }
   const int64_t levels = row_group.metadata()->ColumnChunk(leaf)->num_values();
   return std::make_unique<ListReader<Stored, Number>>(row_group.Column(leaf), levels,
-                                                      column, batch_rows);
+                                                      column, properties);
 }
 
 bool IsPlainList(const SchemaField& column) {
@@ -241,31 +243,32 @@ bool IsPlainList(const SchemaField& column) {
 }  // namespace
 
 std::unique_ptr<arrow::RecordBatchReader> MakeListReader(
-    parquet::RowGroupReader& row_group, const SchemaField& column, int64_t batch_rows) {
+    parquet::RowGroupReader& row_group, const SchemaField& column,
+    const parquet::ArrowReaderProperties& properties) {
   using parquet::Int32Type;
   using parquet::Int64Type;
   if (!IsPlainList(column)) return nullptr;
   switch (column.field->type()->field(0)->type()->id()) {
     case arrow::Type::INT8:
-      return Make<Int32Type, int8_t>(row_group, column, batch_rows);
+      return Make<Int32Type, int8_t>(row_group, column, properties);
     case arrow::Type::INT16:
-      return Make<Int32Type, int16_t>(row_group, column, batch_rows);
+      return Make<Int32Type, int16_t>(row_group, column, properties);
     case arrow::Type::INT32:
-      return Make<Int32Type, int32_t>(row_group, column, batch_rows);
+      return Make<Int32Type, int32_t>(row_group, column, properties);
     case arrow::Type::INT64:
-      return Make<Int64Type, int64_t>(row_group, column, batch_rows);
+      return Make<Int64Type, int64_t>(row_group, column, properties);
     case arrow::Type::UINT8:
-      return Make<Int32Type, uint8_t>(row_group, column, batch_rows);
+      return Make<Int32Type, uint8_t>(row_group, column, properties);
     case arrow::Type::UINT16:
-      return Make<Int32Type, uint16_t>(row_group, column, batch_rows);
+      return Make<Int32Type, uint16_t>(row_group, column, properties);
     case arrow::Type::UINT32:
-      return Make<Int32Type, uint32_t>(row_group, column, batch_rows);
+      return Make<Int32Type, uint32_t>(row_group, column, properties);
     case arrow::Type::UINT64:
-      return Make<Int64Type, uint64_t>(row_group, column, batch_rows);
+      return Make<Int64Type, uint64_t>(row_group, column, properties);
     case arrow::Type::FLOAT:
-      return Make<parquet::FloatType, float>(row_group, column, batch_rows);
+      return Make<parquet::FloatType, float>(row_group, column, properties);
     case arrow::Type::DOUBLE:
-      return Make<parquet::DoubleType, double>(row_group, column, batch_rows);
+      return Make<parquet::DoubleType, double>(row_group, column, properties);
     default:
       return nullptr;
   }

@@ -12,7 +12,11 @@
 #include <utility>
 #include <vector>
 
+#include "arrow/array.h"
+#include "core/common/text.h"
+#include "core/format/columnar/caught.h"
 #include "core/format/columnar/columnar.h"
+#include "core/format/columnar/good_rows.h"
 #include "core/format/columnar/list_reader.h"
 #include "core/format/columnar/pages.h"
 #include "core/format/format.h"
@@ -20,6 +24,7 @@
 #include "core/format/schema.h"
 #include "parquet/arrow/reader.h"
 #include "parquet/arrow/schema.h"
+#include "parquet/column_reader.h"
 #include "parquet/file_reader.h"
 #include "parquet/metadata.h"
 #include "parquet/size_statistics.h"
@@ -67,7 +72,7 @@ Result<std::shared_ptr<FileReader>> OpenReader(
   parquet::ArrowReaderProperties arrow_properties(/*use_threads=*/false);
   arrow_properties.set_pre_buffer(false);
   arrow_properties.set_arrow_extensions_enabled(true);
-  auto reader = Guarded([&]() -> Result<std::shared_ptr<FileReader>> {
+  auto reader = Caught([&]() -> Result<std::shared_ptr<FileReader>> {
     auto contents = parquet::ParquetFileReader::Contents::Open(
         std::move(file), properties, std::move(metadata));
     if (fresh) {
@@ -87,7 +92,7 @@ Result<std::shared_ptr<FileReader>> OpenReader(
 
 Result<std::shared_ptr<arrow::Schema>> SchemaOf(FileReader& reader) {
   std::shared_ptr<arrow::Schema> schema;
-  ARROW_RETURN_NOT_OK(Guarded([&] { return reader.GetSchema(&schema); }));
+  ARROW_RETURN_NOT_OK(Caught([&] { return reader.GetSchema(&schema); }));
   return schema;
 }
 
@@ -131,6 +136,12 @@ class ColumnGroup {
     return true;
   }
 
+  // Whether this is the batch that could not be read.
+  bool FailedAt(int64_t batch) {
+    const std::lock_guard lock(mutex_);
+    return !failure_.ok() && next_ == batch;
+  }
+
   // Reads a batch before `end` that will be needed next, if there is one and no other
   // thread is at these columns.
   bool ReadAhead(int64_t end) {
@@ -144,7 +155,7 @@ class ColumnGroup {
   void ReadOne() {
     // Runs of one value, and a dictionary's, become any amount of data.
     DecodeBudget budget(std::max(limits_.row_bytes, 16 * kBatchBytes));
-    auto read = Guarded([&] { return Read(); });
+    auto read = Caught([&] { return Read(); });
     if (budget.refused() > 0) {
       failure_ = Status::IOError("the next rows take at least ", budget.refused(),
                                  " bytes of memory, and the limit of a row is ",
@@ -191,10 +202,44 @@ class ColumnGroup {
   Status failure_;
 };
 
+// A column of a row group by itself, and its rows as many at a time as the reader of the
+// file then says.
+Result<std::unique_ptr<arrow::RecordBatchReader>> OpenOne(FileReader& reader,
+                                                          int row_group, int column) {
+  const SchemaField& field = reader.manifest().schema_fields[column];
+  auto lists = MakeListReader(*reader.parquet_reader()->RowGroup(row_group), field,
+                              reader.properties());
+  if (lists) return lists;
+  std::vector<int> leaves;
+  AppendLeaves(field, &leaves);
+  return reader.GetRecordBatchReader({row_group}, leaves);
+}
+
+// Whether libparquet finds as many values in a column's pages as there must be, up to a
+// page that it cannot read. A damaged header may be taken for that of a page to be passed
+// over, or of one with other numbers of values; what follows stands at other rows then.
+// No page is decompressed for that.
+bool PagesAreWhole(FileReader& reader, int row_group, int leaf) {
+  const auto group = reader.parquet_reader()->RowGroup(row_group);
+  int64_t values = 0;
+  const Status read = Caught([&] {
+    const auto pages = group->GetColumnPageReader(leaf);
+    pages->set_data_page_filter([&](const parquet::DataPageStats& page) {
+      values += page.num_values;
+      return true;
+    });
+    while (pages->NextPage()) {
+    }
+    return Status::OK();
+  });
+  return !read.ok() || values == group->metadata()->ColumnChunk(leaf)->num_values();
+}
+
 // A row group on its way through.
 struct RowGroup {
-  std::string path;
+  Input input;
   ReadOptions options;
+  std::shared_ptr<parquet::FileMetaData> metadata;
   int index;
   int64_t rows;        // in this row group
   int64_t first_row;   // of it, in the file
@@ -206,9 +251,12 @@ struct RowGroup {
 
   int64_t batches() const { return (rows + batch_rows - 1) / batch_rows; }
 
-  Status At(int64_t row, const Status& status) const {
-    return Status::IOError(path, ": row group ", index, ", after row ", first_row + row,
-                           " of the file: ", status.message());
+  // `column`: where it stands in the projection, or -1.
+  Status At(int column, int64_t row, const Status& status) const {
+    std::string place = "row group " + std::to_string(index);
+    if (column >= 0) place += ", column " + Quoted(projection.names[column]);
+    place += ", after row " + std::to_string(first_row + row) + " of the file";
+    return AtPlace(input.file.path, place, status);
   }
 
   // Reads what comes next of some columns, not far behind `batch`; false if there is
@@ -234,17 +282,69 @@ struct RowGroup {
       for (const size_t number : left) {
         auto taken = groups[number].Take(batch, std::exchange(wait, false), &columns);
         if (!taken.ok()) {
-          return Lost(At(begin, taken.status()), std::min(batch_rows, rows - begin),
-                      options, path);
+          return groups[number].FailedAt(batch)
+                     ? Rescue(batch, taken.status())
+                     : Lost({}, At(-1, begin, taken.status()), BatchRows(batch), options,
+                            input.file.path);
         }
         if (!*taken) later.push_back(number);
       }
       wait = later.size() == left.size() && !ReadAhead(batch);
       left = std::move(later);
     }
-    const auto rows_read = arrow::RecordBatch::Make(
-        arrow::schema(fields), std::min(batch_rows, rows - begin), std::move(columns));
-    return Finish(*rows_read, projection, options, path, first_row + begin);
+    return Finished(begin, BatchRows(batch), std::move(columns));
+  }
+
+ private:
+  int64_t BatchRows(int64_t batch) const {
+    return std::min(batch_rows, rows - batch * batch_rows);
+  }
+
+  Decoded Finished(int64_t begin, int64_t count, arrow::ArrayVector columns) const {
+    const auto read =
+        arrow::RecordBatch::Make(arrow::schema(fields), count, std::move(columns));
+    return Finish(*read, projection, options, input.file.path, first_row + begin);
+  }
+
+  // The rows of a batch that are before the first fault in any of its columns. All that
+  // comes before them in the row group is decoded once more.
+  Decoded Rescue(int64_t batch, const Status& failure) const {
+    const int64_t begin = batch * batch_rows;
+    int64_t count = BatchRows(batch);
+    int faulty = -1;
+    Status fault = failure;
+    arrow::ArrayVector columns;
+    for (size_t i = 0; i < fields.size() && count > 0; ++i) {
+      const int column = projection.indices[i];
+      const auto open = [&]() -> Result<ColumnSteps> {
+        ARROW_ASSIGN_OR_RAISE(auto file, OpenReader(input, nullptr, metadata));
+        std::vector<int> leaves;
+        AppendLeaves(file->manifest().schema_fields[column], &leaves);
+        for (const int leaf : leaves) {
+          if (!PagesAreWhole(*file, index, leaf)) {
+            return Status::IOError("values are missing, or there are too many: ",
+                                   failure.message());
+          }
+        }
+        ARROW_ASSIGN_OR_RAISE(auto values, OpenOne(*file, index, column));
+        return ColumnSteps{std::move(file), std::move(values)};
+      };
+      GoodRows good = ReadGoodRows(open, begin, count, batch_rows);
+      if (!good.end.ok()) {
+        count = good.values ? good.values->length() : 0;
+        faulty = static_cast<int>(i);
+        fault = good.end;
+      }
+      columns.push_back(std::move(good.values));
+    }
+    Decoded good;
+    if (count > 0) {
+      for (auto& column : columns) column = column->Slice(0, count);
+      good = Finished(begin, count, std::move(columns));
+      if (!good.end.ok()) return good;
+    }
+    return Lost(std::move(good), At(faulty, begin + count, fault),
+                BatchRows(batch) - count, options, input.file.path);
   }
 };
 
@@ -327,7 +427,7 @@ Status OpenGroups(const parquet::RowGroupMetaData& metadata, RowGroup* group) {
   for (size_t i = 0; i < group->projection.indices.size(); ++i) {
     const SchemaField& column = columns[group->projection.indices[i]];
     AppendLeaves(column, &leaves.emplace_back());
-    if (auto lists = MakeListReader(*row_group, column, group->batch_rows)) {
+    if (auto lists = MakeListReader(*row_group, column, group->reader->properties())) {
       group->groups.emplace_back(std::move(lists), std::vector<size_t>{i}, group->rows,
                                  group->batch_rows, group->options.limits);
       continue;
@@ -356,8 +456,9 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
                                     std::shared_ptr<parquet::FileMetaData> metadata,
                                     int index, int64_t first_row) {
   auto group = std::make_shared<RowGroup>();
-  group->path = input.file.path;
+  group->input = input;
   group->options = options;
+  group->metadata = metadata;
   group->index = index;
   group->first_row = first_row;
   const auto row_group = metadata->RowGroup(index);
@@ -369,11 +470,11 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
   for (const int column : group->projection.indices) {
     group->fields.push_back(schema->field(column));
   }
-  const Status opened = Guarded([&] {
+  const Status opened = Caught([&] {
     SizeBatches(*row_group, group.get());
     return OpenGroups(*row_group, group.get());
   });
-  if (!opened.ok()) return group->At(0, opened);
+  if (!opened.ok()) return group->At(-1, 0, opened);
   return [group, next = int64_t{0}]() mutable -> Result<std::optional<DecodeTask>> {
     if (next == group->batches()) return std::nullopt;
     return DecodeTask{[group, batch = next++] { return group->Decode(batch); },
@@ -418,11 +519,11 @@ Result<OpenedFile> OpenParquet(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, nullptr));
   const auto metadata = reader->parquet_reader()->metadata();
   OpenedFile file;
-  auto groups = Guarded([&] { return RowGroups(*metadata); });
+  auto groups = Caught([&] { return RowGroups(*metadata); });
   if (!groups.ok()) return AtFile(input.file.path, groups.status());
   file.fragments = std::move(*groups);
   file.open = [input, options, metadata](const Fragment& group) {
-    return Guarded([&] {
+    return Caught([&] {
       return OpenRowGroup(input, options, metadata, static_cast<int>(group.begin),
                           group.first_row());
     });
