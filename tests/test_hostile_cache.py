@@ -44,7 +44,7 @@ def kept(cache):
     return file
 
 
-def packed(body, size=None, magic=b"FAXIDX01"):
+def packed(body, size=None, magic=b"FAXIDX02"):
     """An index with a checksum that fits."""
     frame = pa.compress(body, codec="zstd", asbytes=True)
     size = len(body) if size is None else size
@@ -58,19 +58,19 @@ def body_of(file):
 
 
 def with_fragments(body, change):
-    """An index whose fragments, as lists of five numbers, were changed."""
+    """An index whose fragments, as lists of six numbers, were changed."""
     (key,) = struct.unpack_from("<Q", body)
     at = 8 + key + 2
     (count,) = struct.unpack_from("<Q", body, at)
     fragments = [
-        list(struct.unpack_from("<5q", body, at + 8 + 40 * i)) for i in range(count)
+        list(struct.unpack_from("<6q", body, at + 8 + 48 * i)) for i in range(count)
     ]
-    rest = body[at + 8 + 40 * count :]
+    rest = body[at + 8 + 48 * count :]
     fragments = change(fragments)
     return (
         body[:at]
         + struct.pack("<Q", len(fragments))
-        + b"".join(struct.pack("<5q", *fragment) for fragment in fragments)
+        + b"".join(struct.pack("<6q", *fragment) for fragment in fragments)
         + rest
     )
 
@@ -82,7 +82,7 @@ MANY = 1 << 62
 LAYOUTS = {
     "nothing": lambda body: b"",
     "noise": lambda body: bytes(range(256)) * 40,
-    "another version": lambda body: packed(body, magic=b"FAXIDX02"),
+    "another version": lambda body: packed(body, magic=b"FAXIDX01"),
     "no body": lambda body: packed(b""),
     "more body than there is": lambda body: packed(body, size=len(body) + 1),
     "a body that fills the memory": lambda body: packed(bytes(1 << 30)),
@@ -92,11 +92,11 @@ LAYOUTS = {
     "something behind it": lambda body: packed(body + b"\0"),
     "rows that overflow": lambda body: packed(
         with_fragments(
-            body, lambda f: [[*f[0][:2], MANY, 0, 0], [*f[1][:2], MANY, MANY, 0]]
+            body, lambda f: [[*f[0][:2], MANY, 0, 0, 0], [*f[1][:2], MANY, MANY, 0, 0]]
         )
     ),
     "fewer rows than none": lambda body: packed(
-        with_fragments(body, lambda f: [[*f[0][:2], -5, 0, 0]])
+        with_fragments(body, lambda f: [[*f[0][:2], -5, 0, 0, 0]])
     ),
     "fragments behind each other": lambda body: packed(
         with_fragments(body, lambda f: f[::-1])

@@ -54,7 +54,7 @@ def test_zero_bytes_further_on_are_named_with_their_place(tmp_path):
 def test_a_missing_column_names_those_there_are(options, tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"ids": [1], "text": "a"}\n')
-    with pytest.raises(ValueError, match="the columns there are: ids, text$"):
+    with pytest.raises(ValueError, match=r"the columns there are: ids, text$"):
         fast_axolotl.StreamingDataset(path, **options)
 
 

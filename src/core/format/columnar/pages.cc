@@ -25,6 +25,8 @@ class Pages : public parquet::PageReader {
         plain_bytes_(plain_bytes) {}
 
   std::shared_ptr<parquet::Page> NextPage() override {
+    // A filter may have been set here, where the pages do not come from.
+    if (data_page_filter_) pages_->set_data_page_filter(data_page_filter_);
     // Both forms of a page are held for a moment.
     DecodeBudget budget(stored_bytes_ +
                         std::min(limits_.Expanded(stored_bytes_),
