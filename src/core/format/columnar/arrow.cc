@@ -75,20 +75,30 @@ class CountedFile : public arrow::io::RandomAccessFile {
     return file_->Read(nbytes);
   }
   Result<int64_t> ReadAt(int64_t position, int64_t nbytes, void* out) override {
-    ARROW_ASSIGN_OR_RAISE(const int64_t got, file_->ReadAt(position, nbytes, out));
-    Allow(got, limits_);
+    auto got = file_->ReadAt(position, nbytes, out);
+    if (!got.ok()) return Note(got.status());
+    Allow(*got, limits_);
     return got;
   }
   Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position,
                                                 int64_t nbytes) override {
-    ARROW_ASSIGN_OR_RAISE(auto got, file_->ReadAt(position, nbytes));
-    Allow(got->size(), limits_);
+    auto got = file_->ReadAt(position, nbytes);
+    if (!got.ok()) return Note(got.status());
+    Allow((*got)->size(), limits_);
     return got;
   }
+  // Why a read failed; Arrow's reader keeps the words of it only.
+  const Status& failure() const { return failure_; }
 
  private:
+  Status Note(const Status& status) {
+    failure_ = status;
+    return status;
+  }
+
   const std::shared_ptr<arrow::io::RandomAccessFile> file_;
   const Limits limits_;
+  Status failure_;
 };
 
 // The messages of a stream, checked for their size.
@@ -139,6 +149,7 @@ int64_t CountColumns(const arrow::FieldVector& fields) {
 struct Batches {
   std::shared_ptr<RecordBatchFileReader> file;
   std::shared_ptr<RecordBatchStreamReader> stream;
+  std::shared_ptr<CountedFile> counted;           // of the file
   std::shared_ptr<arrow::io::InputStream> bytes;  // of the stream
   Limits limits;
   int next = 0;
@@ -164,7 +175,9 @@ struct Batches {
       return batch;
     }
     if (next >= file->num_record_batches()) return nullptr;
-    return file->ReadRecordBatch(next);
+    auto batch = file->ReadRecordBatch(next);
+    if (!batch.ok() && !counted->failure().ok()) return counted->failure();
+    return batch;
   }
 
   Status Drain() {
@@ -183,8 +196,8 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
   if (is_file) {
     ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
     ARROW_RETURN_NOT_OK(CheckFooter(*file, input));
-    auto opened = RecordBatchFileReader::Open(
-        std::make_shared<CountedFile>(std::move(file), input.limits), options);
+    batches.counted = std::make_shared<CountedFile>(std::move(file), input.limits);
+    auto opened = RecordBatchFileReader::Open(batches.counted, options);
     if (!opened.ok()) {
       const Status& status = opened.status();
       // The system's reason stands by itself.
