@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -235,3 +236,124 @@ def test_the_command_line_lists_bad_rows(twins, capsys, tmp_path, monkeypatch):
         assert lines[-1] == f"{len(BAD)} bad places in 1 file"
     assert cli.main(["validate", str(bad), "--json"]) == 1
     assert json.loads(capsys.readouterr().out.splitlines()[1])["row"] == 4
+
+
+def lines(path: Path, rows: int, bad: set[int]) -> Path:
+    path.write_text("".join(jsonl(i, i in bad) for i in range(rows)))
+    return path
+
+
+def tripped(told: list[BadRow]) -> Callable[[BadRow], None]:
+    """A function that fails the first time."""
+
+    def on_error(row: BadRow) -> None:
+        told.append(row)
+        if len(told) == 1:
+            raise KeyError(row.row)
+
+    return on_error
+
+
+@pytest.mark.parametrize("way", ["reader", "dataset", "map", "mix"])
+def test_bad_rows_at_the_end_are_told_behind_a_transform(tmp_path, way):
+    path = lines(tmp_path / "a.jsonl", 30, set(range(20, 30)))
+    told: list[BadRow] = []
+    options: Any = {"on_error": told.append, "transform": lambda batch: batch}
+    reader: Any
+    if way == "reader":
+        reader = streaming_dataset_reader(path, 5, **options)
+    else:
+        data: Any = StreamingDataset(path, 5, **options)
+        data = fa.mix([data]) if way == "mix" else data
+        reader = iter(data.map(lambda batch: batch) if way == "map" else data)
+    assert [ids_of(batch) for batch in reader] == [
+        [*range(k, k + 5)] for k in range(0, 20, 5)
+    ]
+    assert sorted(row.row for row in told) == [*range(21, 31)]
+    assert reader.stats().rows_skipped == 10
+    assert reader.stats().batches_unreadable == 2
+
+
+def test_bad_rows_are_told_where_a_transform_fails(tmp_path):
+    path = lines(tmp_path / "a.jsonl", 10, {1, 3})
+    told: list[BadRow] = []
+
+    def fail(_: Any) -> None:
+        raise KeyError
+
+    reader = streaming_dataset_reader(path, 5, on_error=told.append, transform=fail)
+    with pytest.raises(KeyError):
+        next(reader)
+    assert [row.row for row in told] == [2, 4]
+
+
+@pytest.mark.parametrize("way", ["plain", "shuffle", "mix", "map"])
+def test_a_function_that_raises_loses_neither_rows_nor_batches(tmp_path, way):
+    bad = set(range(5, 10)) | {12, 14}
+    path = lines(tmp_path / "a.jsonl", 30, bad)
+
+    def dataset(on_error: Any) -> Any:
+        data = StreamingDataset(path, 5, on_error=on_error, shuffle=way == "shuffle")
+        data = fa.mix([data]) if way == "mix" else data
+        return data.map(lambda batch: batch) if way == "map" else data
+
+    told: list[BadRow] = []
+    whole = [ids_of(batch) for batch in dataset("skip")]
+    data = dataset(tripped(told))
+    iterator = iter(data)
+    given = []
+    failures = 0
+    for _ in range(len(whole) + 1):
+        try:
+            given.append(ids_of(next(iterator)))
+        except KeyError:
+            failures += 1
+            continue
+        except StopIteration:
+            break
+        other = dataset("skip")
+        other.load_state_dict(data.state_dict())
+        rest = [ids_of(batch) for batch in other]
+        assert given + rest == whole or len(given) == len(whole)
+    assert failures == 1
+    assert given == whole
+    assert sorted(row.row for row in told) == [i + 1 for i in sorted(bad)]
+
+
+def test_a_quarantine_that_failed_goes_on_where_it_stopped(tmp_path):
+    path = lines(tmp_path / "a.jsonl", 20, {1, 3, 12})
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    quarantine = folder / "quarantine.jsonl"
+    reader = streaming_dataset_reader(path, 5, on_error="skip", quarantine=quarantine)
+    folder.rename(tmp_path / "gone")
+    with pytest.raises(FileNotFoundError):
+        next(reader)
+    (tmp_path / "gone").rename(folder)
+    assert sum(len(ids_of(batch)) for batch in reader) == 17
+    kept = [json.loads(line)["row"] for line in quarantine.read_text().splitlines()]
+    assert kept == [2, 4, 13]
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_many_misfits_of_one_batch_are_found_in_one_go(tmp_path, shuffle):
+    """With a pass for each, this batch took minutes."""
+    rows = 20_000
+    bad = {i for i in range(rows) if i % 2 or i < 7}
+    body = (
+        f'{{"id": {i}, "v": [1, {"null" if i in bad else 4321}]}}\n' for i in range(rows)
+    )
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(body))
+    told: list[BadRow] = []
+    data = StreamingDataset(
+        path, rows, output="numpy", pad={"v": 0}, on_error=told.append, shuffle=shuffle
+    )
+    began = time.perf_counter()
+    (batch,) = data
+    assert time.perf_counter() - began < 20
+    assert sorted(batch["id"].tolist()) == [i for i in range(rows) if i not in bad]
+    assert batch["v"].tolist() == [[1, 4321]] * (rows - len(bad))
+    assert sorted(row.row for row in told) == [i + 1 for i in sorted(bad)]
+    for row in told[:10]:
+        assert "column" in row.reason

@@ -250,8 +250,12 @@ class Reader {
       }
       Misfit misfit;
       nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
+      const auto fits = [this](const Batch& part, Misfit* found) {
+        return BatchToDict(*dataset_, part, found).is_valid() ? Status::OK()
+                                                              : TakeException();
+      };
       while (!dict.is_valid()) {
-        if (!LeftOut(misfit, &*batch)) {
+        if (!LeftOut(misfit, fits, &*batch)) {
           StoreMisfit(*batch, misfit);
           batch->Shorten(misfit.row);
         }
@@ -297,11 +301,17 @@ class Reader {
     const bool arrow = output_.kind == Output::Kind::kArrow;
     nb::object given;
     Misfit misfit;
+    const auto fits = [&](const Batch& part, Misfit* found) -> Status {
+      auto made = Guarded([&] { return MakeOutput(part, OutputOptionsOf(), found); });
+      ARROW_RETURN_NOT_OK(made.status());
+      return ColumnsToDict(*made, kind, found).is_valid() ? Status::OK()
+                                                          : TakeException();
+    };
     while (batch->rows > 0) {
       given =
           arrow ? ToPyArrow(*batch->record_batch) : ColumnsToDict(*batch, kind, &misfit);
       if (given.is_valid()) break;
-      if (!LeftOut(misfit, &batch->origin)) {
+      if (!LeftOut(misfit, fits, &batch->origin)) {
         StoreMisfit(batch->origin, misfit);
         batch->origin.Shorten(misfit.row);
       }
@@ -330,22 +340,37 @@ class Reader {
       if (!made.status().IsInvalid() || !dataset_->options().keep_bad_rows) {
         Throw(MisfitAt(*dataset_, rows, misfit, made.status()));
       }
-      Check(LeaveOutMisfit(*dataset_, misfit, made.status(), &rows));
+      const OutputOptions options = OutputOptionsOf();
+      const auto fits = [&](const Batch& part, Misfit* found) {
+        return Guarded([&] { return MakeOutput(part, options, found); }).status();
+      };
+      Check([&] {
+        const nb::gil_scoped_release release;
+        return LeaveOutMisfits(*dataset_, misfit, made.status(), fits, &rows);
+      }());
     }
   }
 
-  // Leaves a row out that has no Python value, where that is wanted, and the exception
-  // that is set.
-  bool LeftOut(const Misfit& misfit, Batch* batch) {
-    if (!dataset_->options().keep_bad_rows ||
-        !(PyErr_ExceptionMatches(PyExc_OSError) ||
-          PyErr_ExceptionMatches(PyExc_ValueError))) {
-      return false;
-    }
-    const nb::python_error error;
-    const std::string reason = nb::str(error.value()).c_str();
-    Check(LeaveOutMisfit(*dataset_, misfit, Status::Invalid(reason), batch));
+  // Leaves rows out that have no Python value, where that is wanted, and the exception
+  // that is set. `fits` sets one, too.
+  bool LeftOut(const Misfit& misfit, const Fits& fits, Batch* batch) {
+    if (!dataset_->options().keep_bad_rows || !IsOfValue()) return false;
+    const Status status = TakeException();
+    Check(LeaveOutMisfits(*dataset_, misfit, status, fits, batch));
     return true;
+  }
+
+  // Whether the exception that is set is one of a value without a Python one.
+  static bool IsOfValue() {
+    return PyErr_ExceptionMatches(PyExc_OSError) ||
+           PyErr_ExceptionMatches(PyExc_ValueError);
+  }
+
+  // Clears the exception that is set, which is one of a value.
+  static Status TakeException() {
+    if (!IsOfValue()) throw nb::python_error();
+    const nb::python_error error;
+    return Status::Invalid(nb::str(error.value()).c_str());
   }
 
   // Notes down what a batch holds and lacks.
@@ -366,14 +391,8 @@ class Reader {
   // A row without a Python value ends the stream; the rows before it come first. Keeps
   // the exception that is set, with its place, for the next call, or throws it.
   void StoreMisfit(const Batch& batch, const Misfit& misfit) {
-    if (!PyErr_ExceptionMatches(PyExc_OSError) &&
-        !PyErr_ExceptionMatches(PyExc_ValueError)) {
-      throw nb::python_error();
-    }
-    const nb::python_error error;
-    const std::string reason = nb::str(error.value()).c_str();
     const std::string message =
-        MisfitAt(*dataset_, batch, misfit, Status::Invalid(reason)).message();
+        MisfitAt(*dataset_, batch, misfit, TakeException()).message();
     const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
         message.data(), static_cast<Py_ssize_t>(message.size()), "surrogateescape"));
     stored_ = nb::handle(PyExc_OSError)(text);

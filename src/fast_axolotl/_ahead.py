@@ -54,7 +54,7 @@ class Ahead:
         self._trace: TracebackType | None = None
         self._rows_read = 0
         self._left_out = (0, 0)
-        self._bad_rows: list[str] = []
+        self._bad_rows: list[Any] = []
         # What the source says of its position behind the batch given last.
         self.mark: Any = source.mark
         # The same, whether an error made it short.
@@ -96,6 +96,9 @@ class Ahead:
                     work.room.set()
                     return batch
                 self._end, self._trace = item, item.__traceback__
+                if work.left_out is not None:
+                    *self._left_out, bad_rows = work.left_out
+                    self._bad_rows += bad_rows
                 self.close()
             raise self._end.with_traceback(self._trace)
         finally:
@@ -143,7 +146,7 @@ class Ahead:
     def batches_left_out(self) -> int:
         return self._left_out[1]
 
-    def take_bad_rows(self) -> list[str]:
+    def take_bad_rows(self) -> list[Any]:
         taken, self._bad_rows = self._bad_rows, []
         return taken
 
@@ -166,6 +169,8 @@ class _Work:
         self.functions = functions
         self.limit = limit
         self.given = 0
+        # What the source says of rows left out, at the end.
+        self.left_out: tuple[int, int, list[Any]] | None = None
         # Results, and at the end an exception; whoever takes one leaves it here until it
         # is noted down, since a signal may raise in between.
         self.items: deque[Any] = deque()
@@ -180,6 +185,8 @@ class _Work:
 
     def step(self) -> bool:
         """Make a result; False if it was the last."""
+        source = self.source
+        bad_rows: list[Any] = []
         try:
             if (
                 self.limit is not None
@@ -188,21 +195,23 @@ class _Work:
             ):
                 self.put(StopIteration())
                 return False
-            source = self.source
             batch = source.next_batch()
+            bad_rows = source.take_bad_rows()
             then = (
                 source.mark,
                 source.rows_read,
                 source.cut,
                 source.rows_skipped,
                 source.batches_left_out,
-                source.take_bad_rows(),
+                bad_rows,
             )
             for function in self.functions:
                 batch = call(function, batch)
             self.put((batch, *then))
             self.given += 1
         except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
+            bad_rows += source.take_bad_rows()
+            self.left_out = (source.rows_skipped, source.batches_left_out, bad_rows)
             self.put(error)
             return False
         return True

@@ -8,7 +8,19 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Final, Literal, TypeAlias
+    from typing import Any, Final, Literal, Protocol, TypeAlias
+
+    class Telling(Protocol):
+        """What tells bad rows, each once, whatever is raised in between."""
+
+        def add(self, rows: Sequence[Any]) -> None: ...
+        def tell(self) -> None: ...
+
+    class Policy(Protocol):
+        """What becomes of rows that cannot be read."""
+
+        def telling(self) -> Telling: ...
+
 
 OnError: TypeAlias = "Literal['raise', 'skip'] | Callable[[BadRow], object]"
 
@@ -68,8 +80,12 @@ class BadRows:
         self._call: Final = call
         self._quarantine: Final = quarantine
 
+    def telling(self) -> Telling:
+        """Return what tells the bad rows of a pass."""
+        return _Telling(self._call, self._quarantine)
+
     def report(self, rows: Sequence[str]) -> None:
-        """Keep bad rows of a batch in the quarantine, and call the function on them.
+        """Tell of bad rows that no pass gives.
 
         Args:
             rows: Each as an object of JSON, with the attributes of a :class:`BadRow`.
@@ -77,21 +93,77 @@ class BadRows:
         Raises:
             OSError: The quarantine cannot be written.
         """
+        telling = self.telling()
+        telling.add(rows)
+        telling.tell()
+
+
+class _Telling:
+    """Keeps bad rows in the quarantine and calls the function on them, each once."""
+
+    def __init__(
+        self, call: Callable[[BadRow], object] | None, quarantine: str | None
+    ) -> None:
+        self._call = call
+        self._quarantine = quarantine
+        # What is to be done yet, if an error came in between.
+        self._unwritten = b""
+        self._untold: list[str] = []
+
+    def add(self, rows: Sequence[str]) -> None:
+        """Take up rows to be told; each as an object of JSON."""
         if self._quarantine is not None:
-            data = "".join(f"{row}\n" for row in rows).encode()
+            self._unwritten += "".join(f"{row}\n" for row in rows).encode()
+        if self._call is not None:
+            self._untold = [*reversed(rows), *self._untold]
+
+    def tell(self) -> None:
+        """Tell the rows; after an error, those that are left.
+
+        Raises:
+            OSError: The quarantine cannot be written.
+        """
+        if self._unwritten and self._quarantine is not None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
             file = os.open(self._quarantine, flags, 0o666)
             try:
                 # In one go: processes that share a quarantine must not mix up lines.
-                while data:
-                    data = data[os.write(file, data) :]
+                while self._unwritten:
+                    written = os.write(file, self._unwritten)
+                    self._unwritten = self._unwritten[written:]
             finally:
                 os.close(file)
-        if self._call is not None:
+        if self._untold and self._call is not None:
             import json
 
-            for row in rows:
-                self._call(BadRow(**json.loads(row)))
+            while self._untold:
+                self._call(BadRow(**json.loads(self._untold.pop())))
+
+
+class MixedBadRows:
+    """Leaves bad rows of several datasets out, each in its way."""
+
+    def __init__(self, policies: Sequence[BadRows | None]) -> None:
+        self._policies = policies
+
+    def telling(self) -> Telling:
+        """Return what tells the bad rows of a pass."""
+        return _MixedTelling(self._policies)
+
+
+class _MixedTelling:
+    def __init__(self, policies: Sequence[BadRows | None]) -> None:
+        self._tellings = [policy and policy.telling() for policy in policies]
+
+    def add(self, rows: Sequence[tuple[int, str]]) -> None:
+        for source, telling in enumerate(self._tellings):
+            if telling is not None:
+                telling.add([row for number, row in rows if number == source])
+
+    def tell(self) -> None:
+        for telling in self._tellings:
+            if telling is not None:
+                telling.tell()
 
 
 def check(on_error: object, quarantine: object) -> BadRows | None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch.utils.data import DataLoader
 
-    from fast_axolotl._bad_rows import BadRows
+    from fast_axolotl._bad_rows import Policy
     from fast_axolotl._topology import Distributed
 
 Tail = Literal["keep", "drop", "repeat"]
@@ -68,8 +68,11 @@ class BatchSource(Protocol):
     def batches_left_out(self) -> int:
         """Batches left out so far because none of their rows could be read."""
 
-    def take_bad_rows(self) -> list[str]:
-        """Return what is known of rows left out since the last call, as JSON."""
+    def take_bad_rows(self) -> list[Any]:
+        """Return what is known of rows left out since the last call.
+
+        As JSON; where there are several datasets, behind the number of theirs.
+        """
 
 
 def _identity(batch: Batch) -> Batch:
@@ -142,7 +145,7 @@ class EpochDataset(ABC):
     def _default_window(self) -> int:
         """Return the number of rows to shuffle among themselves, 0 for none."""
 
-    def _bad_rows(self) -> BadRows | None:
+    def _bad_rows(self) -> Policy | None:
         """What becomes of rows that cannot be read; None: they are errors."""
         return None
 

@@ -101,6 +101,8 @@ class DatasetIterator(StreamingReader):
         self._owner = owner
         self.position = Position.begin(run, self._stats)
         self._counted = True
+        # Batches left out that the position counts already.
+        self._left_out = 0
         self._turn = threading.Lock()
         self._limit: int | None = None
         in_worker = _topology.in_worker()
@@ -135,14 +137,15 @@ class DatasetIterator(StreamingReader):
             self.position.finished = True
             self.close()
             raise StopIteration
-        before = self._reader.batches_left_out
         try:
             batch = super().__next__()
         except StopIteration:
             self.position.finished = not self._closed
             raise
         # Batches that were left out keep their numbers.
-        self.position.given += 1 + self._reader.batches_left_out - before
+        left_out = self._reader.batches_left_out
+        self.position.given += 1 + left_out - self._left_out
+        self._left_out = left_out
         if self._limit is not None and self.position.given > self._limit:
             self.position.given = self._limit
             self.position.finished = True

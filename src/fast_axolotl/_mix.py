@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from fast_axolotl import _core
 from fast_axolotl._ahead import Ahead, call
+from fast_axolotl._bad_rows import MixedBadRows
 from fast_axolotl._dataset import StreamingDataset
 from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from fast_axolotl._bad_rows import Policy
     from fast_axolotl._iterator import Run
     from fast_axolotl._reader import Batch
     from fast_axolotl._state import State
@@ -101,6 +103,9 @@ class MixedDataset(EpochDataset):
 
     def _default_lanes(self, topology: Topology) -> int:
         return self._lanes or topology.world * topology.workers
+
+    def _bad_rows(self) -> Policy:
+        return MixedBadRows([source._bad_rows() for source in self._sources])  # noqa: SLF001
 
     def _default_window(self) -> int:
         # Each source has its own, which the fingerprint covers.
@@ -205,6 +210,8 @@ class _MixReader:
             )
         )
         self._closed = False
+        # Behind the number of their dataset, each of which has its own ways.
+        self._bad_rows: list[tuple[int, str]] = []
         self.batches_left_out = 0
 
     def next_batch(self) -> Batch:
@@ -225,7 +232,7 @@ class _MixReader:
         reader = self._reader(source, cycle)
         batch: Any = reader.batch_at(lane, number)
         self._given += 1
-        self._note_bad_rows(source, reader)
+        self._bad_rows += [(source, row) for row in reader.take_bad_rows()]
         if batch is None:
             return None
         for fn in self._functions[source]:
@@ -282,15 +289,9 @@ class _MixReader:
         # A copy: another thread may open the next one meanwhile.
         return list(self._readers.values())
 
-    def _note_bad_rows(self, source: int, reader: _core.Reader) -> None:
-        policy = self._owner._sources[source]._bad_rows()  # noqa: SLF001
-        rows = reader.take_bad_rows()
-        if policy is not None and rows:
-            policy.report(rows)
-
-    def take_bad_rows(self) -> list[str]:
-        # Each dataset has its own ways, which were followed already.
-        return []
+    def take_bad_rows(self) -> list[tuple[int, str]]:
+        taken, self._bad_rows = self._bad_rows, []
+        return taken
 
     # Nothing but the number of batches matters to a state.
     mark = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeAlias
 
-    from fast_axolotl._bad_rows import BadRow, BadRows, OnError
+    from fast_axolotl._bad_rows import BadRow, OnError, Policy
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._options import Columns, Limits, Schema
@@ -61,13 +61,13 @@ class StreamingReader:
         reader: BatchSource | None = None,
         *,
         record_batches: bool = False,
-        bad_rows: BadRows | None = None,
+        bad_rows: Policy | None = None,
     ) -> None:
         self._files = files
         self._dataset = dataset
         self._reader = reader
         self._record_batches = record_batches
-        self._bad_rows = bad_rows
+        self._telling = bad_rows and bad_rows.telling()
         # A batch that an error of the function on_error came in the way of.
         self._held: list[Any] = []
         self._closed = False
@@ -89,6 +89,7 @@ class StreamingReader:
                 "which does not count it"
             )
         if self._held:
+            self._report()
             return self._held.pop()
         asked = time.perf_counter()
         if self._began is None:
@@ -100,7 +101,7 @@ class StreamingReader:
             raise
         now = time.perf_counter()
         self._stats.gave(self._reader, self._began, asked, now)
-        if self._bad_rows is not None or self._reader.rows_skipped:
+        if self._telling is not None or self._reader.rows_skipped:
             self._held.append(batch)
             self._report()
             self._held.pop()
@@ -114,8 +115,9 @@ class StreamingReader:
         self._stats.rows_skipped = reader.rows_skipped
         self._stats.batches_unreadable = reader.batches_left_out
         rows = reader.take_bad_rows()
-        if rows and self._bad_rows is not None:
-            self._bad_rows.report(rows)
+        if self._telling is not None:
+            self._telling.add(rows)
+            self._telling.tell()
 
     def stats(self) -> Stats:
         """Return what this pass has done so far."""

@@ -8,6 +8,7 @@
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/common/memory.h"
@@ -140,6 +141,78 @@ Status LeaveOut(const std::vector<bool>& left_out, Batch* batch) {
   return Status::OK();
 }
 
+// The rows of a batch at the places `[begin, end)`.
+Batch SliceOf(const Batch& batch, int64_t begin, int64_t end) {
+  Batch part;
+  part.rows = end - begin;
+  int64_t next = 0;
+  for (const Piece& piece : batch.pieces) {
+    if (piece.gathered()) {
+      const auto from = std::lower_bound(piece.places.begin(), piece.places.end(), begin);
+      const auto to = std::lower_bound(from, piece.places.end(), end);
+      if (from == to) continue;
+      const auto skipped = from - piece.places.begin();
+      Piece some{piece.rows, piece.file, piece.first_row, {}, {from, to}, piece.taken};
+      some.sources.assign(piece.sources.begin() + skipped,
+                          piece.sources.begin() + skipped + (to - from));
+      if (piece.taken) some.rows = piece.rows->Slice(skipped, to - from);
+      for (uint32_t& place : some.places) place -= static_cast<uint32_t>(begin);
+      part.pieces.push_back(std::move(some));
+      continue;
+    }
+    const int64_t first = next;
+    next += piece.rows->num_rows();
+    const int64_t from = std::max(begin, first);
+    const int64_t to = std::min(end, next);
+    if (from >= to) continue;
+    part.pieces.push_back({piece.rows->Slice(from - first, to - from),
+                           piece.file,
+                           piece.first_row + from - first,
+                           {},
+                           {}});
+  }
+  return part;
+}
+
+// Finds the rows that do not fit by halves: trying them one after another would take a
+// time that grows with the square of their number.
+struct MisfitFinder {
+  MisfitFinder(const Dataset& of, const Fits& whether, int64_t rows)
+      : dataset(of), fits(whether), left_out(static_cast<size_t>(rows)) {}
+
+  // Looks through a batch that does not fit, whose first row is the `begin`-th.
+  Status Split(const Batch& batch, int64_t begin) {
+    if (batch.rows < 2) return Find(batch, begin);
+    const int64_t half = batch.rows / 2;
+    ARROW_RETURN_NOT_OK(Find(SliceOf(batch, 0, half), begin));
+    return Find(SliceOf(batch, half, batch.rows), begin + half);
+  }
+
+  Status Find(const Batch& batch, int64_t begin) {
+    Misfit misfit;
+    const Status status = fits(batch, &misfit);
+    if (status.ok() || !status.IsInvalid()) return status;
+    if (batch.rows > 1) return Split(batch, begin);
+    Note(batch, begin, misfit, status);
+    return Status::OK();
+  }
+
+  void Note(const Batch& batch, int64_t begin, const Misfit& misfit,
+            const Status& status) {
+    const auto [file, row] = PlaceOf(batch, misfit.row);
+    const std::string& path = dataset.files()[file].path;
+    bad.push_back(BadRowJson(
+        path, row + 1,
+        HiddenText(MakeBadRow(0, MisfitAt(dataset, batch, misfit, status), path))));
+    left_out[static_cast<size_t>(begin + misfit.row)] = true;
+  }
+
+  const Dataset& dataset;
+  const Fits& fits;
+  std::vector<bool> left_out;
+  std::vector<std::string> bad;
+};
+
 }  // namespace
 
 void Batch::Shorten(int64_t count) {
@@ -179,17 +252,15 @@ Status LeaveOutBad(const Dataset& dataset, Batch* batch) {
   return batch->skipped > 0 ? LeaveOut(left_out, batch) : Status::OK();
 }
 
-Status LeaveOutMisfit(const Dataset& dataset, const Misfit& misfit, const Status& status,
-                      Batch* batch) {
-  const auto [file, row] = PlaceOf(*batch, misfit.row);
-  const std::string& path = dataset.files()[file].path;
-  batch->bad.push_back(BadRowJson(
-      path, row + 1,
-      HiddenText(MakeBadRow(0, MisfitAt(dataset, *batch, misfit, status), path))));
-  ++batch->skipped;
-  std::vector<bool> left_out(static_cast<size_t>(batch->rows));
-  left_out[static_cast<size_t>(misfit.row)] = true;
-  return LeaveOut(left_out, batch);
+Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status& status,
+                       const Fits& fits, Batch* batch) {
+  MisfitFinder finder(dataset, fits, batch->rows);
+  ARROW_RETURN_NOT_OK(finder.Split(*batch, 0));
+  // What fits in parts only.
+  if (finder.bad.empty()) finder.Note(*batch, 0, first, status);
+  batch->skipped += static_cast<int64_t>(finder.bad.size());
+  for (std::string& each : finder.bad) batch->bad.push_back(std::move(each));
+  return LeaveOut(finder.left_out, batch);
 }
 
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,

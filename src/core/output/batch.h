@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -67,9 +68,13 @@ struct Misfit {
 /// Leaves the bad rows out of a batch that has just been cut.
 Status LeaveOutBad(const Dataset& dataset, Batch* batch);
 
-/// Leaves the row of a misfit out, as one that cannot be read.
-Status LeaveOutMisfit(const Dataset& dataset, const Misfit& misfit, const Status& status,
-                      Batch* batch);
+/// Whether an output can hold a batch: OK, Invalid with a misfit, or another error.
+using Fits = std::function<Status(const Batch&, Misfit*)>;
+
+/// Leaves the rows that do not fit out of a batch, as ones that cannot be read. Some do
+/// not: `first`, with its `status`.
+Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status& status,
+                       const Fits& fits, Batch* batch);
 
 /// The error that a misfit is, with its place; other statuses as they are.
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,

@@ -65,7 +65,11 @@ Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
     auto output = Guarded([&] { return MakeOutput(batch, options_, &misfit); });
     if (output.ok()) return output;
     if (options_.leave_out_misfits && output.status().IsInvalid()) {
-      ARROW_RETURN_NOT_OK(LeaveOutMisfit(*dataset_, misfit, output.status(), &batch));
+      const auto fits = [this](const Batch& part, Misfit* found) {
+        return Guarded([&] { return MakeOutput(part, options_, found); }).status();
+      };
+      ARROW_RETURN_NOT_OK(
+          LeaveOutMisfits(*dataset_, misfit, output.status(), fits, &batch));
       continue;
     }
     batch.cut = true;
