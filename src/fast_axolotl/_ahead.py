@@ -53,7 +53,7 @@ class Ahead:
         # Of the end: where in the functions it was raised.
         self._trace: TracebackType | None = None
         self._rows_read = 0
-        self._left_out = (0, 0)
+        self._left_out = [0, 0]
         self._bad_rows: list[Any] = []
         # What the source says of its position behind the batch given last.
         self.mark: Any = source.mark

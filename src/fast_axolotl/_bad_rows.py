@@ -153,7 +153,9 @@ class MixedBadRows:
 
 class _MixedTelling:
     def __init__(self, policies: Sequence[BadRows | None]) -> None:
-        self._tellings = [policy and policy.telling() for policy in policies]
+        self._tellings = [
+            None if policy is None else policy.telling() for policy in policies
+        ]
 
     def add(self, rows: Sequence[tuple[int, str]]) -> None:
         for source, telling in enumerate(self._tellings):

@@ -67,7 +67,7 @@ class StreamingReader:
         self._dataset = dataset
         self._reader = reader
         self._record_batches = record_batches
-        self._telling = bad_rows and bad_rows.telling()
+        self._telling = None if bad_rows is None else bad_rows.telling()
         # A batch that an error of the function on_error came in the way of.
         self._held: list[Any] = []
         self._closed = False
