@@ -478,6 +478,24 @@ def test_a_saved_dataset_is_what_its_state_lists(tmp_path):
     assert read_rows(tmp_path / "saved") == [{"x": 1}, {"x": 2}, {"x": 3}]
 
 
+@pytest.mark.parametrize("name", ["../secret.jsonl", "sub/a.jsonl", "..", "", "{}"])
+def test_a_saved_dataset_cannot_name_files_elsewhere(name, tmp_path):
+    (tmp_path / "secret.jsonl").write_text('{"secret": 1}\n')
+    folder = tmp_path / "saved"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.jsonl").write_text('{"secret": 1}\n')
+    listed = [{"filename": name.format(tmp_path / "secret.jsonl")}]
+    (folder / "state.json").write_text(json.dumps({"_data_files": listed}))
+    with pytest.raises(ValueError, match=r"state\.json.* only files in the folder"):
+        read_rows(folder)
+
+
+def test_a_state_that_is_nested_too_deeply_lists_nothing(tmp_path):
+    (tmp_path / "state.json").write_text("[" * 200_000)
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
+    assert read_rows(tmp_path) == [{"a": 1}]
+
+
 @pytest.mark.skipif(datasets is None, reason="datasets is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_a_dataset_that_datasets_saved(tmp_path):
