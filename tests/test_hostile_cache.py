@@ -173,8 +173,8 @@ def test_folders_in_a_loop(path, tmp_path, monkeypatch):
 
 LIES = {
     "a row too many": lambda f: [
-        [*f[0][:2], f[0][2] + 1, 0, 0],
-        *([*g[:3], g[3] + 1, g[4]] for g in f[1:]),
+        [*f[0][:2], f[0][2] + 1, 0, 0, 0],
+        *([*g[:3], g[3] + 1, *g[4:]] for g in f[1:]),
     ],
     "rows without end": lambda f: [*f[:-1], [*f[-1][:2], 1 << 40, *f[-1][3:]]],
     "behind the end of the file": lambda f: [

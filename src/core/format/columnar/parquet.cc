@@ -136,10 +136,10 @@ class ColumnGroup {
     return true;
   }
 
-  // Whether this is the batch that could not be read.
+  // Whether this is the batch that could not be read, for another reason than its size.
   bool FailedAt(int64_t batch) {
     const std::lock_guard lock(mutex_);
-    return !failure_.ok() && next_ == batch;
+    return !failure_.ok() && !refused_ && next_ == batch;
   }
 
   // Reads a batch before `end` that will be needed next, if there is one and no other
@@ -156,7 +156,8 @@ class ColumnGroup {
     // Runs of one value, and a dictionary's, become any amount of data.
     DecodeBudget budget(std::max(limits_.row_bytes, 16 * kBatchBytes));
     auto read = Caught([&] { return Read(); });
-    if (budget.refused() > 0) {
+    refused_ = budget.refused() > 0;
+    if (refused_) {
       failure_ = Status::IOError("the next rows take at least ", budget.refused(),
                                  " bytes of memory, and the limit of a row is ",
                                  limits_.row_bytes, RaiseLimit(limits_, "row_bytes"));
@@ -200,6 +201,7 @@ class ColumnGroup {
   std::shared_ptr<arrow::RecordBatch> rest_;  // rows of it that were read
   std::map<int64_t, std::shared_ptr<arrow::RecordBatch>> waiting_;  // read, not taken
   Status failure_;
+  bool refused_ = false;  // it would take too much memory
 };
 
 // A column of a row group by itself, and its rows as many at a time as the reader of the
