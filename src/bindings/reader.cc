@@ -325,12 +325,6 @@ class Reader {
 
   OutputBatch Make(Batch rows) {
     for (;;) {
-      if (rows.rows == 0 && !output_.pack) {
-        OutputBatch nothing;
-        nothing.bad = std::move(rows.bad);
-        nothing.skipped = rows.skipped;
-        return nothing;
-      }
       Misfit misfit;
       auto made = [&] {
         const nb::gil_scoped_release release;

@@ -53,6 +53,8 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
   output.bad = batch.bad;
   output.skipped = batch.skipped;
   output.origin.cut = batch.cut;
+  // All that it had was left out. Units are counted, empty ones too.
+  if (batch.rows == 0 && batch.skipped > 0 && !options.pack) return output;
   if (options.as_arrow) {
     ARROW_ASSIGN_OR_RAISE(output.record_batch, Collect(batch, options.schema));
     return output;

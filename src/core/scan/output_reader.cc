@@ -55,12 +55,6 @@ OutputReader::~OutputReader() {
 // comes next.
 Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
   for (;;) {
-    if (batch.rows == 0 && !options_.pack) {
-      OutputBatch nothing;
-      nothing.bad = std::move(batch.bad);
-      nothing.skipped = batch.skipped;
-      return nothing;
-    }
     Misfit misfit;
     auto output = Guarded([&] { return MakeOutput(batch, options_, &misfit); });
     if (output.ok()) return output;
