@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "bindings/output_to_python.h"
+#include "bindings/progress.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
 #include "core/common/limits.h"
@@ -100,19 +101,16 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
   std::vector<std::string> names;
   for (const nb::bytes& path : paths) names.push_back(Text(path));
   const Format* forced = format ? FindFormat(*format) : nullptr;
-  auto dataset = [&]() -> Result<std::shared_ptr<Dataset>> {
-    const nb::gil_scoped_release release;
+  return Ticker().Run([&]() -> Result<std::shared_ptr<Dataset>> {
     std::vector<File> files;
     files.reserve(names.size());
     for (const std::string& name : names) {
+      ARROW_RETURN_NOT_OK(CheckStop());
       ARROW_ASSIGN_OR_RAISE(File file, StatFile(name));
       files.push_back(std::move(file));
     }
-    return Guarded([&] {
-      return Dataset::Open(std::move(files), forced, std::move(options), keep_begun);
-    });
-  }();
-  return ValueOf(std::move(dataset));
+    return Dataset::Open(std::move(files), forced, std::move(options), keep_begun);
+  });
 }
 
 std::vector<std::tuple<nb::str, std::string>> Schema(const Dataset& dataset) {
@@ -128,11 +126,7 @@ std::vector<std::tuple<nb::str, std::string>> Schema(const Dataset& dataset) {
 }
 
 std::tuple<int64_t, bool> CountRows(const Dataset& dataset) {
-  auto count = [&] {
-    const nb::gil_scoped_release release;
-    return Guarded([&] { return dataset.CountRows(); });
-  }();
-  const RowCount rows = ValueOf(std::move(count));
+  const RowCount rows = Ticker().Run([&] { return dataset.CountRows(); });
   return {rows.rows, rows.exact};
 }
 

@@ -112,9 +112,10 @@ int64_t TokensIn(const PackUnit& unit, int64_t begin, int64_t end) {
 std::shared_ptr<RowLengths> Load(const Dataset& dataset, const DatasetIndex& index,
                                  const std::string& folder, const nb::bytes& column) {
   const std::string name = Text(column);
-  const nb::gil_scoped_release release;
   return std::const_pointer_cast<RowLengths>(
-      LoadLengths(dataset, index, IndexStore(folder), name));
+      Ticker().Run([&]() -> Result<std::shared_ptr<const RowLengths>> {
+        return LoadLengths(dataset, index, IndexStore(folder), name);
+      }));
 }
 
 std::shared_ptr<RowLengths> Measure(std::shared_ptr<Dataset> dataset,
@@ -123,28 +124,24 @@ std::shared_ptr<RowLengths> Measure(std::shared_ptr<Dataset> dataset,
                                     int num_threads, int64_t read_ahead_bytes,
                                     nb::object progress) {
   Ticker ticker(std::move(progress));
-  const ReadOptions options = ticker.Watch(dataset->options());
+  ReadOptions options = dataset->options();
+  options.counter = ticker.counter();
   const std::string name = Text(column);
-  auto lengths = [&] {
-    const nb::gil_scoped_release release;
+  return std::const_pointer_cast<RowLengths>(ticker.Run([&] {
     return MeasureLengths(dataset, index, IndexStore(folder), name, options,
                           {num_threads, read_ahead_bytes});
-  }();
-  ticker.Rethrow();
-  return std::const_pointer_cast<RowLengths>(ValueOf(std::move(lengths)));
+  }));
 }
 
 std::vector<std::vector<int64_t>> Count(const Dataset& dataset, const Plan& plan,
                                         const DatasetIndex& index,
                                         const RowLengths& lengths,
                                         const PackColumns& pack) {
-  auto rows = [&]() -> Result<std::vector<std::vector<int64_t>>> {
-    const nb::gil_scoped_release release;
+  return Ticker().Run([&]() -> Result<std::vector<std::vector<int64_t>>> {
     // Ranks are to fail together, and not when one of them comes upon the row.
     ARROW_RETURN_NOT_OK(CheckLengths(dataset, lengths, pack));
-    return Guarded([&] { return CountPackedRows(plan, index, lengths, pack.options); });
-  }();
-  return ValueOf(std::move(rows));
+    return CountPackedRows(plan, index, lengths, pack.options);
+  });
 }
 
 }  // namespace

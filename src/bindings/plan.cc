@@ -17,7 +17,6 @@
 
 #include "bindings/progress.h"
 #include "bindings/register.h"
-#include "bindings/status.h"
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/index/store.h"
@@ -31,32 +30,30 @@ namespace nb = nanobind;
 namespace fast_axolotl {
 namespace {
 
-// Builds or loads the index. `progress`, unless None, is called with the bytes read so
-// far; what it raises ends the work, as a signal does.
+// The options with the ticker's counter.
+ReadOptions Counted(const Dataset& dataset, const Ticker& ticker) {
+  ReadOptions options = dataset.options();
+  options.counter = ticker.counter();
+  return options;
+}
+
+// Builds or loads the index.
 std::shared_ptr<DatasetIndex> BuildIndex(std::shared_ptr<Dataset> dataset,
                                          const std::string& folder, int num_threads,
                                          nb::object progress) {
   Ticker ticker(std::move(progress));
-  const ReadOptions options = ticker.Watch(dataset->options());
-  auto index = [&] {
-    const nb::gil_scoped_release release;
-    return IndexFiles(dataset, IndexStore(folder), options, num_threads);
-  }();
-  ticker.Rethrow();
-  return std::const_pointer_cast<DatasetIndex>(ValueOf(std::move(index)));
+  return std::const_pointer_cast<DatasetIndex>(ticker.Run([&] {
+    return IndexFiles(dataset, IndexStore(folder), Counted(*dataset, ticker),
+                      num_threads);
+  }));
 }
 
-// Counts the rows of all files by a pass that decodes none; `progress` as above.
+// Counts the rows of all files by a pass that decodes none.
 int64_t CountRows(std::shared_ptr<Dataset> dataset, int num_threads,
                   nb::object progress) {
   Ticker ticker(std::move(progress));
-  const ReadOptions options = ticker.Watch(dataset->options());
-  auto rows = [&] {
-    const nb::gil_scoped_release release;
-    return CountFiles(dataset, options, num_threads);
-  }();
-  ticker.Rethrow();
-  return ValueOf(std::move(rows));
+  return ticker.Run(
+      [&] { return CountFiles(dataset, Counted(*dataset, ticker), num_threads); });
 }
 
 // Reads all rows and keeps an index that leaves the bad ones out; `report` is called with
@@ -66,25 +63,22 @@ std::shared_ptr<DatasetIndex> Validate(std::shared_ptr<Dataset> dataset,
                                        int64_t read_ahead_bytes,
                                        const nb::callable& report, nb::object progress) {
   Ticker ticker(std::move(progress));
-  const ReadOptions options = ticker.Watch(dataset->options());
   std::vector<std::string> bad;
-  auto index = [&] {
-    const nb::gil_scoped_release release;
-    return ValidateFiles(dataset, IndexStore(folder), options,
+  auto found = std::const_pointer_cast<DatasetIndex>(ticker.Run([&] {
+    return ValidateFiles(dataset, IndexStore(folder), Counted(*dataset, ticker),
                          {num_threads, read_ahead_bytes},
                          [&](std::string row) { bad.push_back(std::move(row)); });
-  }();
-  ticker.Rethrow();
-  auto found = std::const_pointer_cast<DatasetIndex>(ValueOf(std::move(index)));
+  }));
   for (const std::string& row : bad) report(nb::str(row.data(), row.size()));
   return found;
 }
 
 std::shared_ptr<DatasetIndex> LoadIndex(const Dataset& dataset,
                                         const std::string& folder) {
-  const nb::gil_scoped_release release;
   return std::const_pointer_cast<DatasetIndex>(
-      LoadKeptIndex(dataset, IndexStore(folder)));
+      Ticker().Run([&]() -> Result<std::shared_ptr<const DatasetIndex>> {
+        return LoadKeptIndex(dataset, IndexStore(folder));
+      }));
 }
 
 std::vector<std::tuple<size_t, int64_t, int64_t, int64_t>> FragmentsOf(

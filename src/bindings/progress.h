@@ -8,40 +8,54 @@
 #include <memory>
 #include <utility>
 
-#include "core/format/options.h"
+#include "bindings/status.h"
+#include "core/common/stop.h"
+#include "core/source/file.h"
 
 namespace fast_axolotl {
 
-// Lets Python follow a long pass of the core, which runs without the GIL: a function,
-// unless None, is called with the bytes read so far. What it raises ends the pass, as a
-// signal does.
+// Lets Python end long work of the core, which runs without the GIL, and follow it: a
+// function, unless None, is called with the bytes read so far, and once more at the end.
+// What it raises ends the work, as a signal does.
 class Ticker {
  public:
-  explicit Ticker(nanobind::object progress) : progress_(std::move(progress)) {}
+  explicit Ticker(nanobind::object progress = nanobind::none())
+      : progress_(std::move(progress)) {}
 
-  // The options with a counter and this ticker, which must outlive the pass.
-  ReadOptions Watch(ReadOptions options) {
-    options.counter = std::make_shared<ByteCounter>(0);
-    options.tick = [this, counter = options.counter]() -> Status {
-      const nanobind::gil_scoped_acquire acquire;
-      raised_ = PyErr_CheckSignals() != 0;
-      if (!raised_ && !progress_.is_none()) {
-        const nanobind::object result = nanobind::steal(PyObject_CallFunction(
-            progress_.ptr(), "L", static_cast<long long>(counter->load())));
-        raised_ = !result.is_valid();
-      }
-      return raised_ ? Status::Cancelled("stopped by the caller") : Status::OK();
-    };
-    return options;
-  }
+  // What the work is to count the bytes with.
+  const std::shared_ptr<ByteCounter>& counter() const { return counter_; }
 
-  // Throws what was raised in a pass that is over.
-  void Rethrow() const {
+  // What `work` makes, or the exception of its error or of what ended it.
+  template <typename Work>
+  auto Run(Work&& work) {
+    auto made = [&] {
+      const nanobind::gil_scoped_release release;
+      const StopScope scope([this] {
+        const nanobind::gil_scoped_acquire acquire;
+        raised_ = PyErr_CheckSignals() != 0 || !Report();
+        return raised_ ? Status::Cancelled("stopped by the caller") : Status::OK();
+      });
+      return Guarded(work);
+    }();
+    // Not all that it ends has an error: a sample is what could be read.
     if (raised_) throw nanobind::python_error();
+    auto value = ValueOf(std::move(made));
+    if (!Report()) throw nanobind::python_error();
+    return value;
   }
 
  private:
+  // False with a Python exception set.
+  bool Report() {
+    if (progress_.is_none()) return true;
+    return nanobind::steal(
+               PyObject_CallFunction(progress_.ptr(), "L",
+                                     static_cast<long long>(counter_->load())))
+        .is_valid();
+  }
+
   const nanobind::object progress_;
+  const std::shared_ptr<ByteCounter> counter_ = std::make_shared<ByteCounter>(0);
   bool raised_ = false;
 };
 

@@ -6,12 +6,13 @@
 
 #include "arrow/buffer.h"
 #include "core/common/memory.h"
+#include "core/common/stop.h"
 
 namespace fast_axolotl {
 namespace {
 
 constexpr int64_t kReadSize = int64_t{256} << 10;
-// Decoded bytes, between two looks at the limits.
+// Decoded bytes, between two looks at the limits and at what may end the work.
 constexpr int64_t kMostAtOnce = int64_t{4} << 20;
 
 class DecodedStream : public arrow::io::InputStream {
@@ -78,6 +79,7 @@ class DecodedStream : public arrow::io::InputStream {
 
  private:
   Result<int64_t> Step(uint8_t* out, int64_t room) {
+    ARROW_RETURN_NOT_OK(CheckStop());
     if (input_.available == 0) {
       ARROW_ASSIGN_OR_RAISE(block_, raw_->Read(kReadSize));
       taken_ += block_->size();

@@ -8,6 +8,7 @@
 #include "arrow/array/builder_primitive.h"
 #include "arrow/array/util.h"
 #include "core/common/memory.h"
+#include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/format/convert.h"
 
@@ -83,6 +84,8 @@ BadRow MakeBadRow(int64_t at, const Status& error, const std::string& path,
 }
 
 bool IsOfData(const Status& error) {
+  // Once the work is to end, any error may be of that.
+  if (!CheckStop().ok()) return false;
   return (error.IsIOError() || error.IsInvalid() || error.IsCapacityError() ||
           error.IsSerializationError() || error.IsNotImplemented()) &&
          error.detail() == nullptr;

@@ -2,12 +2,14 @@
 #include "core/format/input.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "arrow/buffer.h"
 #include "arrow/io/memory.h"
 #include "core/codec/decoded_stream.h"
 #include "core/codec/slice_stream.h"
+#include "core/common/stop.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
@@ -15,6 +17,8 @@ namespace {
 
 // Enough for every magic number, and for the first words of a JSON file.
 constexpr int64_t kHeadBytes = 512;
+// How often who waits for another reader looks up.
+constexpr std::chrono::milliseconds kPatience{20};
 
 std::string_view BaseName(std::string_view path) {
   const size_t slash = path.find_last_of('/');
@@ -131,6 +135,8 @@ Result<Input> DetectInput(const File& file, const Format* format) {
     auto decoded = ReadHead(*stream);
     // A fault right at the start comes up again when the file is read, in its place.
     head = decoded.ok() ? *decoded : std::string();
+    // But one that was stopped there is not to be taken for one.
+    ARROW_RETURN_NOT_OK(CheckStop());
   } else if (named.codec) {
     return Status::IOError(file.path, ": the name says ", named.codec->name,
                            ", but the file does not start with that format's magic "
@@ -246,7 +252,9 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Input::OpenRandomAccess(
     std::shared_ptr<ByteCounter> counter) const {
   if (!codec) return Open(std::move(counter));
-  std::lock_guard lock(shared_->mutex);
+  std::unique_lock lock(shared_->mutex, std::defer_lock);
+  // Another reader may be at it for long.
+  while (!lock.try_lock_for(kPatience)) ARROW_RETURN_NOT_OK(CheckStop());
   if (!shared_->file) {
     ARROW_ASSIGN_OR_RAISE(auto stream, OpenStream(counter));
     ARROW_ASSIGN_OR_RAISE(shared_->file, Spool(*stream, file.path));

@@ -62,7 +62,7 @@ struct Input {
   // Of an input and all its copies.
   struct Shared {
     std::atomic<bool> counted = false;  // the content, as bytes read
-    std::mutex mutex;                   // guards what follows
+    std::timed_mutex mutex;             // guards what follows
     std::shared_ptr<arrow::io::RandomAccessFile> file;
     std::weak_ptr<ByteCounter> counted_by;
   };

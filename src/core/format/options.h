@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -59,10 +58,6 @@ struct ReadOptions {
   /// Rows that cannot be read become bad rows, in their places (see bad_rows.h), instead
   /// of an error that ends the pass.
   bool keep_bad_rows = false;
-  /// Called now and then by passes that take long; an error ends the pass.
-  std::function<Status()> tick;
-
-  Status Tick() const { return tick ? tick() : Status::OK(); }
   /// The field that the caller fixed for a column, or null.
   std::shared_ptr<arrow::Field> FixedField(const std::string& column) const;
   /// The field that all rows must come out with, be it the caller's or the sample's.

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "core/codec/decoded_stream.h"
+#include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/format/input.h"
 #include "core/format/schema.h"
@@ -353,7 +354,7 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
     return true;
   };
   for (bool more = true; more;) {
-    ARROW_RETURN_NOT_OK(options.Tick());
+    ARROW_RETURN_NOT_OK(CheckStop());
     const auto added = add_block();
     if (added.ok()) {
       more = *added;

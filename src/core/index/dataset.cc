@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/format/schema.h"
 
@@ -174,6 +175,7 @@ Status Dataset::FindColumns(arrow::FieldVector* fields) {
   // Footers are cheap enough to ask all of them before a name is called wrong.
   for (size_t i = 0; i < files_.size() && missing() != options_.columns->end(); ++i) {
     if (samples_[i]) continue;
+    ARROW_RETURN_NOT_OK(CheckStop());
     const auto sampled = FooterOf(i);
     if (!sampled.ok() && options_.keep_bad_rows && IsOfData(sampled.status())) continue;
     ARROW_ASSIGN_OR_RAISE(const std::shared_ptr<arrow::Schema> footer, sampled);
@@ -205,6 +207,7 @@ Result<RowCount> Dataset::CountRows() const {
   int64_t sampled_bytes = 0;
   int64_t unknown_bytes = 0;
   for (size_t i = 0; i < files_.size(); ++i) {
+    ARROW_RETURN_NOT_OK(CheckStop());
     const auto& sample = samples_[i];
     if (sample) {
       sampled_rows += sample->rows;

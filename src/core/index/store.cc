@@ -17,6 +17,8 @@
 #include <thread>
 #include <utility>
 
+#include "core/common/stop.h"
+
 namespace fast_axolotl {
 namespace {
 
@@ -154,11 +156,11 @@ class BuildLock {
     if (fd_ >= 0) ::close(fd_);
   }
 
-  // Waits in small steps, so that `tick` can end it.
-  Status Wait(const ReadOptions& options) const {
+  // Waits in small steps, so that it can be ended.
+  Status Wait() const {
     while (fd_ >= 0 && ::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
       if (errno != EWOULDBLOCK && errno != EINTR) break;
-      ARROW_RETURN_NOT_OK(options.Tick());
+      ARROW_RETURN_NOT_OK(CheckStop());
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     return Status::OK();
@@ -213,12 +215,13 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   std::error_code ignored;
   fs::create_directories(folder_, ignored);
   const BuildLock lock(path.string() + ".lock");
-  ARROW_RETURN_NOT_OK(lock.Wait(options));
+  ARROW_RETURN_NOT_OK(lock.Wait());
   // Another process may have built it meanwhile.
   if (auto kept = Read(path, key, MostBytes(input))) return kept;
   ARROW_ASSIGN_OR_RAISE(auto index, build());
   // Others are to hear of what is missing.
   if (!index->damage.empty()) return index;
+  ARROW_RETURN_NOT_OK(CheckStop());
   // Not if the file has changed meanwhile.
   const auto after = KeyOf(input, options);
   if (after.ok() && *after == key) Write(path, EncodeIndex(*index, key));

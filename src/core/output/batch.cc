@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "core/common/memory.h"
+#include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/format/bad_rows.h"
 #include "core/format/convert.h"
@@ -293,10 +294,12 @@ Result<std::shared_ptr<arrow::RecordBatch>> Collect(
   }
   std::vector<Piece> pieces;
   for (const Piece& piece : batch.pieces) {
+    ARROW_RETURN_NOT_OK(CheckStop());
     ARROW_ASSIGN_OR_RAISE(pieces.emplace_back(), Gather(piece));
   }
   arrow::ArrayVector columns;
   for (const auto& field : schema->fields()) {
+    ARROW_RETURN_NOT_OK(CheckStop());
     arrow::ArrayVector parts;
     for (const Piece& piece : pieces) {
       parts.push_back(piece.rows->GetColumnByName(field->name()));

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/common/memory.h"
+#include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/output/numbers.h"
 
@@ -192,6 +193,7 @@ Result<Packed> Join(std::span<const Packed> parts) {
 Status CheckLengths(const Dataset& dataset, const RowLengths& lengths,
                     const PackColumns& columns) {
   for (size_t file = 0; file < lengths.files.size(); ++file) {
+    ARROW_RETURN_NOT_OK(CheckStop());
     for (size_t row = 0; row < lengths.files[file].size(); ++row) {
       const int64_t length = lengths.files[file][row];
       if (length <= Longest(columns.options)) continue;
@@ -212,6 +214,7 @@ Result<std::vector<std::vector<int64_t>>> CountPackedRows(const Plan& plan,
   std::vector<int64_t> of_unit;
   for (int64_t lane = 0; lane < plan.lanes(); ++lane) {
     for (int64_t unit = 0; unit < plan.LaneBatches(lane); ++unit) {
+      ARROW_RETURN_NOT_OK(CheckStop());
       units.Read(lane, unit, &of_unit);
       ARROW_ASSIGN_OR_RAISE(const PackLayout layout, LayOut(of_unit, options));
       rows[lane].push_back(layout.rows());

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/common/stop.h"
+
 namespace fast_axolotl {
 
 namespace {
@@ -32,17 +34,14 @@ Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset,
   Status failure;
   int running = 0;
 
-  ReadOptions quiet = options;
-  quiet.tick = [&stop] {
-    return stop ? Status::Cancelled("indexing was stopped") : Status::OK();
-  };
   const auto work = [&] {
+    const StopScope scope(&stop);
     while (!stop) {
       const size_t file = next++;
       if (file >= count) break;
       auto index = Guarded([&]() -> Result<FileIndexPtr> {
         ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
-        return index_file(input, quiet);
+        return index_file(input, options);
       });
       const std::lock_guard lock(mutex);
       if (index.ok()) {
@@ -79,7 +78,7 @@ Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset,
     while (running > 0) {
       done.wait_for(lock, std::chrono::milliseconds(50));
       lock.unlock();
-      if (ended.ok()) ended = options.Tick();
+      if (ended.ok()) ended = CheckStop();
       if (!ended.ok()) stop = true;
       lock.lock();
     }
@@ -107,8 +106,8 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const ReadOptions& options, int num_threads) {
   ARROW_ASSIGN_OR_RAISE(auto indexes,
                         IndexEach(*dataset, options, num_threads,
-                                  [&](const Input& input, const ReadOptions& quiet) {
-                                    return LoadOrGiveUp(store, input, quiet);
+                                  [&](const Input& input, const ReadOptions& read) {
+                                    return LoadOrGiveUp(store, input, read);
                                   }));
   return std::make_shared<const DatasetIndex>(std::move(indexes));
 }
@@ -120,9 +119,9 @@ Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
   ARROW_ASSIGN_OR_RAISE(
       auto indexes,
       IndexEach(*dataset, counting, num_threads,
-                [](const Input& input, const ReadOptions& quiet) -> Result<FileIndexPtr> {
+                [](const Input& input, const ReadOptions& read) -> Result<FileIndexPtr> {
                   ARROW_ASSIGN_OR_RAISE(FileIndex index,
-                                        input.format->index(input, quiet));
+                                        input.format->index(input, read));
                   return std::make_shared<const FileIndex>(std::move(index));
                 }));
   return DatasetIndex(std::move(indexes)).rows();
@@ -132,6 +131,7 @@ std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,
                                                   const IndexStore& store) {
   std::vector<std::shared_ptr<const FileIndex>> indexes;
   for (size_t file = 0; file < dataset.files().size(); ++file) {
+    if (!CheckStop().ok()) return nullptr;
     const auto input = dataset.input(file);
     if (!input.ok()) return nullptr;
     auto index = store.Load(*input, dataset.options());

@@ -10,7 +10,7 @@
 namespace fast_axolotl {
 
 /// Finds the fragments of all files, several files at a time on `num_threads` threads.
-/// `options.tick` is called on this thread only; its error ends the work.
+/// What may end the work of the calling thread ends that of the others.
 Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
     const ReadOptions& options, int num_threads);

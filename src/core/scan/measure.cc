@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/output/list_column.h"
 
@@ -24,6 +25,7 @@ Result<std::vector<std::optional<std::vector<uint32_t>>>> Kept(
     const std::string& column) {
   std::vector<std::optional<std::vector<uint32_t>>> kept;
   for (size_t file = 0; file < dataset.files().size(); ++file) {
+    ARROW_RETURN_NOT_OK(CheckStop());
     ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
     kept.push_back(
         store.LoadLengths(input, dataset.options(), column, RowsOf(*index.file(file))));
@@ -95,10 +97,9 @@ Result<std::shared_ptr<const RowLengths>> MeasureLengths(
   ReadOptions read = options;
   read.columns = {column};
   read.stable = arrow::schema({field});
-  read.tick = nullptr;
   Scan rows(dataset, index, std::move(units), std::move(read), scan);
   for (;;) {
-    ARROW_RETURN_NOT_OK(options.Tick());
+    ARROW_RETURN_NOT_OK(CheckStop());
     ARROW_ASSIGN_OR_RAISE(auto piece, rows.Next(std::chrono::milliseconds(50)));
     if (!piece) continue;
     if (!piece->rows) break;

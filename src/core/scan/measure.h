@@ -20,7 +20,6 @@ std::shared_ptr<const RowLengths> LoadLengths(const Dataset& dataset,
                                               const std::string& column);
 
 /// Reads the column of all files of which that is not kept, and keeps it.
-/// `options.tick` is called on this thread only; its error ends the work.
 Result<std::shared_ptr<const RowLengths>> MeasureLengths(
     const std::shared_ptr<const Dataset>& dataset,
     const std::shared_ptr<const DatasetIndex>& index, const IndexStore& store,

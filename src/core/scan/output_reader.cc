@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/common/stop.h"
 #include "core/common/text.h"
 
 namespace fast_axolotl {
@@ -103,6 +104,7 @@ bool OutputReader::Push(OutputBatch output, Status end) {
 }
 
 void OutputReader::Work() {
+  const StopScope scope(&stop_);
   for (;;) {
     {
       std::lock_guard lock(mutex_);

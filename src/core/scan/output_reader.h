@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -49,7 +50,7 @@ class OutputReader {
   std::condition_variable ready_;
   std::deque<Slot> slots_;
   int64_t bytes_ = 0;
-  bool stop_ = false;
+  std::atomic<bool> stop_ = false;  // set under the lock
   bool ended_ = false;
   Status end_;  // what comes behind the slots
   std::thread thread_;

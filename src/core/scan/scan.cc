@@ -7,6 +7,7 @@
 
 #include "arrow/array/array_binary.h"
 #include "arrow/util/byte_size.h"
+#include "core/common/stop.h"
 
 namespace fast_axolotl {
 namespace {
@@ -239,6 +240,7 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
 }
 
 void Scan::Work() {
+  const StopScope scope(&stop_);
   Lock lock(mutex_);
   while (!stop_) {
     if (!WorkOnce(lock)) work_.wait(lock);

@@ -93,10 +93,10 @@ class Scan {
   const std::vector<ScanUnit> units_;
 
   std::mutex mutex_;
-  std::condition_variable work_;   // there may be something to do
-  std::condition_variable ready_;  // there may be something to deliver
-  bool stop_ = false;
-  size_t next_ = 0;  // the file or unit to start next
+  std::condition_variable work_;    // there may be something to do
+  std::condition_variable ready_;   // there may be something to deliver
+  std::atomic<bool> stop_ = false;  // set under the lock
+  size_t next_ = 0;                 // the file or unit to start next
   std::map<size_t, std::shared_ptr<const OpenedFile>> opened_;  // files of units
   std::deque<std::shared_ptr<Stream>> streams_;  // in the order of delivery
   std::deque<std::shared_ptr<Slot>> waiting_;    // to be decoded

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arrow/array/array_binary.h"
+#include "core/common/stop.h"
 #include "core/scan/index_files.h"
 
 namespace fast_axolotl {
@@ -62,12 +63,10 @@ Result<std::shared_ptr<const DatasetIndex>> ValidateFiles(
   for (const auto& [file, fragment] : index->entries()) {
     if (fragment.rows > 0) units.push_back({file, fragment, 0, fragment.rows});
   }
-  ReadOptions read = options;
-  read.tick = nullptr;
-  Scan rows(dataset, index, std::move(units), std::move(read), scan);
+  Scan rows(dataset, index, std::move(units), options, scan);
   std::vector<std::vector<int64_t>> bad(keys.size());
   for (;;) {
-    ARROW_RETURN_NOT_OK(options.Tick());
+    ARROW_RETURN_NOT_OK(CheckStop());
     ARROW_ASSIGN_OR_RAISE(auto piece, rows.Next(std::chrono::milliseconds(50)));
     if (!piece) continue;
     if (!piece->rows) break;

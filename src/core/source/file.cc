@@ -18,6 +18,7 @@
 #include "arrow/buffer.h"
 #include "arrow/memory_pool.h"
 #include "core/common/memory.h"
+#include "core/common/stop.h"
 
 namespace fast_axolotl {
 namespace {
@@ -67,6 +68,9 @@ Status CheckUnchanged(int fd, const File& file) {
       file.path + change + "; make the dataset anew once its files stay as " + "they are",
       std::make_shared<ChangedDetail>());
 }
+
+// What is read by one call of the system.
+constexpr int64_t kReadPart = int64_t{8} << 20;
 
 class PreadFile;
 
@@ -188,8 +192,11 @@ class PreadFile : public arrow::io::RandomAccessFile {
     ARROW_ASSIGN_OR_RAISE(const auto fd, Acquire());
     int64_t done = 0;
     while (done < nbytes) {
+      // Between parts, and so before each read: a slow disk takes long over a large one.
+      ARROW_RETURN_NOT_OK(CheckStop());
       const ssize_t got = ::pread(fd->get(), static_cast<char*>(out) + done,
-                                  static_cast<size_t>(nbytes - done), position + done);
+                                  static_cast<size_t>(std::min(nbytes - done, kReadPart)),
+                                  position + done);
       if (got < 0) {
         if (errno == EINTR) continue;
         return ErrnoError(errno, file_.path, "cannot read");

@@ -17,6 +17,7 @@
 #include "arrow/ipc/message.h"
 #include "arrow/ipc/options.h"
 #include "arrow/ipc/reader.h"
+#include "core/common/stop.h"
 #include "core/format/columnar/columnar.h"
 #include "core/format/columnar/validate.h"
 #include "core/format/format.h"
@@ -355,7 +356,7 @@ Result<FileIndex> IndexArrow(const Input& input, const ReadOptions& options) {
       }
       const auto& batch = *read;
       if (!batch) break;
-      ARROW_RETURN_NOT_OK(options.Tick());
+      ARROW_RETURN_NOT_OK(CheckStop());
       found.fragments.push_back(
           {batches.next, batches.next + 1, batch->num_rows(), row, 0});
       row += batch->num_rows();
