@@ -5,7 +5,6 @@ import gc
 import json
 import operator
 import os
-import signal
 import threading
 import time
 import traceback
@@ -551,38 +550,3 @@ def test_a_function_of_the_object_that_holds_the_iterator(path, how):
         time.sleep(0.01)
         gc.collect()
     assert len(threads()) == before
-
-
-def test_signals_that_come_in_the_way(path):
-    """However often: every batch is given, or its loss is told, and nothing waits."""
-    found = []
-
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    data = StreamingDataset(path, 1, transform=lambda batch: batch)
-    batches = iter(data)
-    old = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        while len(found) < ROWS:
-            try:
-                signal.setitimer(signal.ITIMER_REAL, 0.002)
-                while True:
-                    batch = next(batches)
-                    found += batch["id"]
-            except KeyboardInterrupt:
-                pass
-            except RuntimeError as error:
-                if "which is lost" not in str(error):
-                    raise
-                state = data.state_dict()
-                batches = iter(data)
-                batches.load_state_dict(state)
-            except StopIteration:
-                break
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, old)
-    # What was taken and not yet noted down when the signal came is this test's own.
-    assert found == sorted(set(found))
-    assert len(found) >= ROWS - 20

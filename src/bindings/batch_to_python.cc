@@ -7,8 +7,7 @@
 #include <algorithm>
 #include <unordered_set>
 
-#include "bindings/arrow_to_python.h"
-#include "bindings/json_to_python.h"
+#include "bindings/column_values.h"
 #include "bindings/pause_collector.h"
 #include "core/common/memory.h"
 #include "core/format/options.h"
@@ -42,32 +41,28 @@ std::vector<std::string> KeysOf(const Dataset& dataset, const Batch& batch) {
   return keys;
 }
 
-// Fills out[0, rows) with the column's values in the piece; -1, or the row that failed.
+// Fills out[0, rows) with the column's values in the piece; see FillValues.
 int64_t FillColumn(const Piece& piece, const std::string& name, PyObject** out) {
   const int64_t rows = piece.rows->num_rows();
   const int index = piece.rows->schema()->GetFieldIndex(name);
   if (index < 0) {
     for (int64_t i = 0; i < rows; ++i) out[i] = Py_NewRef(Py_None);
-    return -1;
+    return kAllFilled;
   }
-  const arrow::Array& array = *piece.rows->column(index);
-  if (IsJsonField(*piece.rows->schema()->field(index))) {
-    return FillJsonValues(static_cast<const arrow::StringArray&>(array), 0, rows, out);
-  }
-  int64_t failed = -1;
-  return FillPythonValues(array, 0, rows, out, &failed) ? -1 : failed;
+  return FillValues(*piece.rows->column(index),
+                    IsJsonField(*piece.rows->schema()->field(index)), out);
 }
 
 // Fills the column's values in the piece into their places in the list whose next free
-// place is `row`; -1, or the row of the piece that failed.
+// place is `row`; see FillValues.
 int64_t PlaceColumn(const Piece& piece, const std::string& name, int64_t row,
                     PyObject** items) {
   if (!piece.gathered()) return FillColumn(piece, name, items + row);
   std::vector<PyObject*> values(piece.places.size());
   const int64_t failed = FillColumn(piece, name, values.data());
-  if (failed >= 0) return failed;
+  if (failed != kAllFilled) return failed;
   for (size_t i = 0; i < values.size(); ++i) items[piece.places[i]] = values[i];
-  return -1;
+  return kAllFilled;
 }
 
 }  // namespace
@@ -83,11 +78,12 @@ nb::object BatchToDict(const Dataset& dataset, const Batch& batch, Misfit* misfi
     int64_t row = 0;
     for (const Piece& piece : batch.pieces) {
       const int64_t failed = PlaceColumn(piece, name, row, items);
+      if (failed == kInterrupted) misfit->row = failed;
       if (failed >= 0) {
         misfit->row = piece.gathered() ? piece.places[failed] : row + failed;
         misfit->column = name;
-        return {};
       }
+      if (failed != kAllFilled) return {};
       row += piece.rows->num_rows();
     }
     // Keys of JSON may hold surrogates that stand alone.

@@ -12,8 +12,7 @@
 #include <string>
 #include <utility>
 
-#include "bindings/arrow_to_python.h"
-#include "bindings/json_to_python.h"
+#include "bindings/column_values.h"
 #include "bindings/pause_collector.h"
 #include "bindings/status.h"
 #include "core/common/text.h"
@@ -31,13 +30,8 @@ nb::object ValuesOf(const OutputColumn& column, Misfit* misfit) {
   if (!list.is_valid()) return {};
   PyObject** items = reinterpret_cast<PyListObject*>(list.ptr())->ob_item;
   misfit->column = column.name;
-  if (column.json) {
-    misfit->row = FillJsonValues(static_cast<const arrow::StringArray&>(*column.array), 0,
-                                 rows, items);
-    return misfit->row < 0 ? list : nb::object();
-  }
-  return FillPythonValues(*column.array, 0, rows, items, &misfit->row) ? list
-                                                                       : nb::object();
+  misfit->row = FillValues(*column.array, column.json, items);
+  return misfit->row == kAllFilled ? list : nb::object();
 }
 
 nb::object RaggedOf(const OutputColumn& column, ArrayKind kind) {

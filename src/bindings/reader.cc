@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "bindings/batch_to_python.h"
+#include "bindings/column_values.h"
 #include "bindings/output.h"
 #include "bindings/output_to_python.h"
 #include "bindings/register.h"
@@ -95,19 +96,31 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
   ~Reader() { Close(); }
 
-  // The next batch.
+  // The next batch; the same again until it is let go.
   nb::object Next() {
     const Turn turn(this);
-    return Give();
+    if (closed_) LetGo();
+    if (!held_.is_valid()) held_ = Give();
+    return held_;
   }
 
   // The batch of that number in that lane, of a reader of any batch of a plan.
   nb::object BatchAt(int64_t lane, int64_t number) {
     const Turn turn(this);
+    if (closed_ || lane != lane_ || number != number_) {
+      LetGo();
+      unmade_.reset();
+      unhanded_.reset();
+    }
     lane_ = lane;
     number_ = number;
-    return Give();
+    if (!held_.is_valid()) held_ = Give();
+    return held_;
   }
+
+  // Whoever asked for a batch has it, and no signal's exception came in the way.
+  void LetGo() { held_ = {}; }
+  nb::object held() const { return held_.is_valid() ? held_ : nb::none(); }
 
   void Close() {
     closed_ = true;
@@ -242,24 +255,19 @@ class Reader {
   // A batch as a dict of lists; a null object at the end.
   nb::object GiveLists() {
     for (;;) {
-      std::optional<Batch> batch = Wait(source_->next);
+      std::optional<Batch> batch = Taken(&unmade_);
+      if (!batch) batch = Wait(source_->next);
       if (!batch) return {};
       if (batch->gathered()) {
         const nb::gil_scoped_release release;
         for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
       }
-      Misfit misfit;
-      nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
-      const auto fits = [this](const Batch& part, Misfit* found) {
-        return BatchToDict(*dataset_, part, found).is_valid() ? Status::OK()
-                                                              : TakeException();
-      };
-      while (!dict.is_valid()) {
-        if (!LeftOut(misfit, fits, &*batch)) {
-          StoreMisfit(*batch, misfit);
-          batch->Shorten(misfit.row);
-        }
-        dict = BatchToDict(*dataset_, *batch, &misfit);
+      nb::object dict;
+      try {
+        dict = Lists(&*batch);
+      } catch (const nb::python_error&) {
+        unmade_ = std::move(batch);
+        throw;
       }
       Count(batch->rows, batch->skipped, std::move(batch->bad));
       if (batch->rows == 0) {
@@ -271,11 +279,30 @@ class Reader {
     }
   }
 
+  // A batch as a dict of lists, without the rows that have no Python value.
+  nb::object Lists(Batch* batch) {
+    Misfit misfit;
+    const auto fits = [this](const Batch& part, Misfit* found) {
+      return BatchToDict(*dataset_, part, found).is_valid() ? Status::OK()
+                                                            : TakeException(*found);
+    };
+    for (;;) {
+      nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
+      if (dict.is_valid()) return dict;
+      if (misfit.row == kInterrupted) throw nb::python_error();
+      if (LeftOut(misfit, fits, batch)) continue;
+      StoreMisfit(*batch, misfit);
+      batch->Shorten(misfit.row);
+    }
+  }
+
   // A batch as arrays or as a record batch; a null object at the end.
   nb::object GiveOutput() {
     for (;;) {
-      std::optional<OutputBatch> batch;
-      if (any_lane_) {
+      std::optional<OutputBatch> batch = Taken(&unhanded_);
+      if (batch) {
+        // A signal came in the way of handing it over.
+      } else if (any_lane_) {
         std::optional<Batch> rows = Wait(source_->next);
         if (rows) batch = Make(std::move(*rows));
       } else {
@@ -305,22 +332,36 @@ class Reader {
       auto made = Guarded([&] { return MakeOutput(part, OutputOptionsOf(), found); });
       ARROW_RETURN_NOT_OK(made.status());
       return ColumnsToDict(*made, kind, found).is_valid() ? Status::OK()
-                                                          : TakeException();
+                                                          : TakeException(*found);
     };
-    while (batch->rows > 0) {
-      given =
-          arrow ? ToPyArrow(*batch->record_batch) : ColumnsToDict(*batch, kind, &misfit);
-      if (given.is_valid()) break;
-      if (!LeftOut(misfit, fits, &batch->origin)) {
-        StoreMisfit(batch->origin, misfit);
-        batch->origin.Shorten(misfit.row);
+    try {
+      while (batch->rows > 0) {
+        given = arrow ? ToPyArrow(*batch->record_batch)
+                      : ColumnsToDict(*batch, kind, &misfit);
+        if (given.is_valid()) break;
+        if (misfit.row == kInterrupted) throw nb::python_error();
+        if (!LeftOut(misfit, fits, &batch->origin)) {
+          StoreMisfit(batch->origin, misfit);
+          batch->origin.Shorten(misfit.row);
+        }
+        *batch = Make(batch->origin);
       }
-      Batch rest = std::move(batch->origin);
-      *batch = Make(std::move(rest));
+    } catch (const nb::python_error&) {
+      // Python code runs there, and signal handlers between.
+      unhanded_ = std::move(*batch);
+      throw;
     }
     Count(batch->rows, batch->skipped, std::move(batch->bad));
     cut_ = batch->origin.cut || stored_.is_valid();
     return given;
+  }
+
+  // What a signal came in the way of, unless nothing is wanted any more.
+  template <typename T>
+  std::optional<T> Taken(std::optional<T>* kept) const {
+    std::optional<T> taken = std::exchange(*kept, std::nullopt);
+    if (closed_) taken.reset();
+    return taken;
   }
 
   OutputBatch Make(Batch rows) {
@@ -349,7 +390,7 @@ class Reader {
   // that is set. `fits` sets one, too.
   bool LeftOut(const Misfit& misfit, const Fits& fits, Batch* batch) {
     if (!dataset_->options().keep_bad_rows || !IsOfValue()) return false;
-    const Status status = TakeException();
+    const Status status = TakeException(misfit);
     Check(LeaveOutMisfits(*dataset_, misfit, status, fits, batch));
     return true;
   }
@@ -361,8 +402,8 @@ class Reader {
   }
 
   // Clears the exception that is set, which is one of a value.
-  static Status TakeException() {
-    if (!IsOfValue()) throw nb::python_error();
+  static Status TakeException(const Misfit& misfit) {
+    if (misfit.row == kInterrupted || !IsOfValue()) throw nb::python_error();
     const nb::python_error error;
     return Status::Invalid(nb::str(error.value()).c_str());
   }
@@ -386,7 +427,7 @@ class Reader {
   // the exception that is set, with its place, for the next call, or throws it.
   void StoreMisfit(const Batch& batch, const Misfit& misfit) {
     const std::string message =
-        MisfitAt(*dataset_, batch, misfit, TakeException()).message();
+        MisfitAt(*dataset_, batch, misfit, TakeException(misfit)).message();
     const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
         message.data(), static_cast<Py_ssize_t>(message.size()), "surrogateescape"));
     stored_ = nb::handle(PyExc_OSError)(text);
@@ -470,6 +511,10 @@ class Reader {
   std::vector<std::string> bad_rows_;  // of the batches given since they were taken
   bool cut_ = false;                   // the batch given last: see Batch
   nb::object stored_;  // the error that the rows before it were delivered ahead of
+  nb::object held_;    // the batch given last, until it is let go
+  // Batches that a signal came in the way of, rows and outputs.
+  std::optional<Batch> unmade_;
+  std::optional<OutputBatch> unhanded_;
 };
 
 }  // namespace
@@ -539,6 +584,14 @@ void RegisterReader(nb::module_& m) {
       .def_prop_ro(
           "mark", [](const Reader&) { return nb::none(); },
           "What a state has to know besides the number of batches: nothing.")
+      .def_prop_rw(
+          "held", [](const Reader& reader) { return reader.held(); },
+          [](Reader& reader, nb::handle) { reader.LetGo(); },
+          nb::for_getter(nb::sig("def held(self, /) -> typing.Any")),
+          nb::for_setter(nb::arg("value").none()),
+          nb::for_setter(nb::sig("def held(self, value: None, /) -> None")),
+          "The batch given last, which the next call gives again unless this is set to\n"
+          "None: an exception out of a signal handler may have come in its way.")
       .def("close", &Reader::Close, "Stops and joins the threads.")
       .def_prop_ro("cut", &Reader::cut,
                    "Whether an error, which comes next, made the last batch a short one.")

@@ -20,6 +20,9 @@ namespace nb = nanobind;
 namespace fast_axolotl {
 namespace {
 
+// Signals are looked at after so many rows.
+constexpr size_t kGlance = 1024;
+
 std::string At(const std::string& name, int64_t index) {
   return name + "[" + std::to_string(index) + "]";
 }
@@ -140,6 +143,7 @@ class Reading {
     auto* out = reinterpret_cast<T*>(tensor->raw_mutable_data());
     int64_t room = list_items_;
     for (size_t row = 0; row < sources_.size(); ++row) {
+      if (row % kGlance == 0 && PyErr_CheckSignals() != 0) throw nb::python_error();
       if (!sources_[row].items.is_valid()) continue;
       const Py_ssize_t length = PySequence_Fast_GET_SIZE(sources_[row].items.ptr());
       if (length > room) ThrowChanged(row);

@@ -43,6 +43,8 @@ nb::object Make(std::shared_ptr<arrow::Tensor> tensor, bool boolean) {
 
 nb::object TensorToPython(std::shared_ptr<arrow::Tensor> tensor, ArrayKind kind,
                           TensorFlags flags) {
+  // The first import takes long, and of what interrupts it nanobind makes a TypeError.
+  nb::module_::import_(kind == ArrayKind::kTorch ? "torch" : "numpy");
   if (kind == ArrayKind::kTorch)
     return Make<nb::pytorch>(std::move(tensor), flags.boolean);
   if (flags.read_only) return Make<nb::numpy, nb::ro>(std::move(tensor), flags.boolean);

@@ -6,8 +6,10 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from _thread import start_new_thread
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ Function: TypeAlias = Callable[[Any], Any]
 # Results that may lie ready.
 _DEPTH: Final = 4
 # How long to wait for a call of a function that goes on and on, in seconds.
-_PATIENCE: Final = 2.0
+_PATIENCE: Final = 0.2
 # How often a thread with nothing to do looks up, in seconds.
 _GLANCE: Final = 0.5
 
@@ -46,9 +48,17 @@ class Ahead:
     ) -> None:
         self._source = source
         self._work = _Work(source, functions, limit)
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(
+            target=_run,
+            args=(weakref.ref(self._work),),
+            name="fast_axolotl ahead",
+            daemon=True,
+        )
         self._process = os.getpid()
-        self._turn = threading.Lock()
+        self._begun = False
+        # Whether a thread is in next_batch.
+        self._busy = False
+        self.held: tuple[Any] | None = None
         self._end: BaseException | None = None
         # Of the end: where in the functions it was raised.
         self._trace: TracebackType | None = None
@@ -67,32 +77,26 @@ class Ahead:
                 "this reader was opened before a fork and belongs to the parent process; "
                 "iterate over the dataset anew in the child"
             )
-        if not self._turn.acquire(blocking=False):
+        if self._busy:
             raise ValueError(
                 "this reader is already being read by another thread; give each thread "
                 "a reader of its own, or guard the shared one with a lock"
             )
+        self._busy = True
         try:
-            if self._end is None and self._thread is None:
-                thread = threading.Thread(
-                    target=_run,
-                    args=(weakref.ref(self._work),),
-                    name="fast_axolotl ahead",
-                    daemon=True,
-                )
-                thread.start()
-                self._thread = thread
+            if self._end is None and self.held is not None:
+                return self.held[0]
             if self._end is None:
                 work = self._work
-                with work.ready:
-                    while not work.items:
-                        work.ready.wait()
+                self._wait()
                 item = work.items[0]
                 if not isinstance(item, BaseException):
+                    # No call from here to where it is held: see StreamingReader._give.
                     batch, self.mark, self._rows_read, self.cut, *left_out = item
                     *self._left_out, bad_rows = left_out
                     self._bad_rows += bad_rows
-                    work.items.popleft()
+                    self.held = (batch,)
+                    del work.items[0]
                     work.room.set()
                     return batch
                 self._end, self._trace = item, item.__traceback__
@@ -102,7 +106,27 @@ class Ahead:
                 self.close()
             raise self._end.with_traceback(self._trace)
         finally:
-            self._turn.release()
+            self._busy = False
+
+    def _wait(self) -> None:
+        """Wait for a result or the end, and see to it that a thread is at it."""
+        work = self._work
+        while not work.items:
+            self._begin()
+            work.ready.acquire(timeout=_GLANCE)
+
+    def _begin(self) -> None:
+        """Start the thread, once."""
+        if self._begun:
+            return
+        self._begun = True
+        try:
+            # Not from here: what a signal handler raises in the middle of Thread.start()
+            # leaves a thread that is neither started nor not.
+            start_new_thread(_start, (self._thread, self._work))
+        except RuntimeError:
+            self._begun = False
+            raise
 
     def close(self) -> None:
         """Stop reading and join the thread.
@@ -112,6 +136,7 @@ class Ahead:
         """
         work = self._work
         work.stopped = True
+        self.held = None
         if os.getpid() != self._process:
             self._source.close()
             return
@@ -122,9 +147,10 @@ class Ahead:
         work.put(StopIteration())
         work.room.set()
         self._source.close()
-        thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_PATIENCE)
+        if self._thread.ident is not None and (
+            self._thread is not threading.current_thread()
+        ):
+            self._thread.join(_PATIENCE)
 
     @property
     def rows_read(self) -> int:
@@ -151,7 +177,7 @@ class Ahead:
         return taken
 
     def __del__(self) -> None:
-        if hasattr(self, "_turn"):
+        if hasattr(self, "_end"):
             self.close()
 
 
@@ -174,14 +200,17 @@ class _Work:
         # Results, and at the end an exception; whoever takes one leaves it here until it
         # is noted down, since a signal may raise in between.
         self.items: deque[Any] = deque()
-        self.ready = threading.Condition()
+        # Released where there may be something for the one that waits. No Condition: what
+        # a signal handler raises in its methods leaves it locked or unlocked as may be.
+        self.ready = threading.Lock()
+        self.ready.acquire()
         self.room = threading.Event()
         self.stopped = False
 
     def put(self, item: object) -> None:
-        with self.ready:
-            self.items.append(item)
-            self.ready.notify_all()
+        self.items.append(item)
+        with suppress(RuntimeError):  # nobody took it since the last time
+            self.ready.release()
 
     def step(self) -> bool:
         """Make a result; False if it was the last."""
@@ -196,6 +225,7 @@ class _Work:
                 self.put(StopIteration())
                 return False
             batch = source.next_batch()
+            source.held = None
             bad_rows = source.take_bad_rows()
             then = (
                 source.mark,
@@ -215,6 +245,13 @@ class _Work:
             self.put(error)
             return False
         return True
+
+
+def _start(thread: threading.Thread, work: _Work) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        work.put(error)
 
 
 def _run(reference: weakref.ref[_Work]) -> None:

@@ -60,11 +60,14 @@ class Board:
         address = self._memory.data_ptr() + worker * size
         return (ctypes.c_double * len(_FIELDS)).from_address(address)
 
-    def write(self, worker: int, stats: Stats) -> None:
-        """Write down a worker's numbers."""
+    def write(self, worker: int, stats: Stats, *, batches: int = 0) -> None:
+        """Write down a worker's numbers, and as many more batches."""
         place = self._place(worker)
         if place is not None:
-            place[:] = [getattr(stats, name) for name in _FIELDS]
+            place[:] = [
+                getattr(stats, name) + (batches if name == "batches" else 0)
+                for name in _FIELDS
+            ]
 
     def total(self, workers: int) -> Stats:
         """Return the sums over some workers, of times that run side by side the mean."""

@@ -246,6 +246,16 @@ class Reader:
     def mark(self) -> None:
         """What a state has to know besides the number of batches: nothing."""
 
+    @property
+    def held(self, /) -> Any:
+        """
+        The batch given last, which the next call gives again unless this is set to
+        None: an exception out of a signal handler may have come in its way.
+        """
+
+    @held.setter
+    def held(self, value: None, /) -> None: ...
+
     def close(self) -> None:
         """Stops and joins the threads."""
 

@@ -43,6 +43,10 @@ class Described(Protocol):
 class BatchSource(Protocol):
     """What gives the batches of a run."""
 
+    # The batch given last, until whoever asked for it sets this to None: the next call
+    # gives it again, since what a signal handler raised may have come in its way.
+    held: Any
+
     def next_batch(self) -> Batch: ...
     def close(self) -> None: ...
     @property

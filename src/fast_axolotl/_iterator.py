@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from fast_axolotl import _state, _topology
 from fast_axolotl._reader import StreamingReader
 from fast_axolotl._stats import Stats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Self
 
     from fast_axolotl._epochs import BatchSource, EpochDataset
@@ -84,6 +84,16 @@ class Position:
         return replace(base, batch=batch).to_dict()
 
 
+# Where a pass is behind a batch: batches given, lanes as in Position, batches left out.
+Reached: TypeAlias = "tuple[int, Mapping[int, Cursor] | None, int]"
+
+
+class BatchTaker(Protocol):
+    """Who takes batches, and keeps one until it is through with it."""
+
+    batch: Any
+
+
 class DatasetIterator(StreamingReader):
     """The batches of one pass over a dataset; for a DataLoader's worker, its share.
 
@@ -99,30 +109,13 @@ class DatasetIterator(StreamingReader):
             bad_rows=owner._bad_rows(),  # noqa: SLF001
         )
         self._owner = owner
-        self.position = Position.begin(run, self._stats)
+        self.position: Position = Position.begin(run, self._stats)
         self._counted = True
-        # Batches left out that the position counts already.
-        self._left_out = 0
-        self._turn = threading.Lock()
         self._limit: int | None = None
         in_worker = _topology.in_worker()
         self._worker = run.topology.worker if in_worker else None
 
-    def __next__(self) -> Any:  # noqa: ANN401  (what map() makes of it)
-        # Two threads that begin together would each read from the start.
-        if not self._turn.acquire(blocking=False):
-            if self._closed:
-                raise StopIteration
-            raise ValueError(
-                "this reader is already being read by another thread; give each thread "
-                "a reader of its own, or guard the shared one with a lock"
-            )
-        try:
-            return self._next()
-        finally:
-            self._turn.release()
-
-    def _next(self) -> Any:  # noqa: ANN401
+    def _next(self) -> tuple[BatchSource, Any]:
         if self._reader is None:
             if self.position.finished or self._closed:
                 raise StopIteration
@@ -130,7 +123,7 @@ class DatasetIterator(StreamingReader):
                 self._counted = True
                 self._owner._passes.start()  # noqa: SLF001
             self._reader, self._limit = self._owner._start(self.position.run)  # noqa: SLF001
-            self._note_mark(self._reader)
+            self.position.own = self._note_mark(self._reader)
         ended = self._limit is not None and self.position.given >= self._limit
         # A batch that an error made short is not the last: the error comes behind it.
         if ended and not self._reader.cut:
@@ -138,29 +131,31 @@ class DatasetIterator(StreamingReader):
             self.close()
             raise StopIteration
         try:
-            batch = super().__next__()
+            reader, batch = super()._next()
         except StopIteration:
             self.position.finished = not self._closed
             raise
         # Batches that were left out keep their numbers.
-        left_out = self._reader.batches_left_out
-        self.position.given += 1 + left_out - self._left_out
-        self._left_out = left_out
-        if self._limit is not None and self.position.given > self._limit:
+        left_out = reader.batches_left_out
+        given = self.position.given + 1 + left_out - self._left_out
+        if self._limit is not None and given > self._limit:
             self.position.given = self._limit
             self.position.finished = True
             self.close()
             raise StopIteration
-        self._note_mark(self._reader)
+        self._reached = (given, self._note_mark(reader), left_out)
         if self._worker is not None:
-            self._owner._board.write(self._worker, self._stats)  # noqa: SLF001
-        return batch
+            self._owner._board.write(self._worker, self._stats, batches=1)  # noqa: SLF001
+        return reader, batch
 
-    def _note_mark(self, reader: BatchSource) -> None:
+    def _note_mark(self, reader: BatchSource) -> Mapping[int, Cursor] | None:
+        """Note what packing did, and return how far lanes are, where only it tells."""
         mark = reader.mark
-        if mark is not None:
-            self.position.own, *counts = mark
-            self._stats.packed(*counts)
+        if mark is None:
+            return self.position.own
+        own, *counts = mark
+        self._stats.packed(*counts)
+        return own
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as of the batches given so far.
@@ -197,37 +192,61 @@ class DatasetIterator(StreamingReader):
 
 
 class RowIterator:
-    """The rows of a pass. Unlike a generator it raises an error again at every call."""
+    """The rows of a pass. Unlike a generator it raises an error again at every call.
+
+    As with batches, what a signal handler raises costs no row: see StreamingReader._give.
+    """
 
     def __init__(self, batches: DatasetIterator) -> None:
         self._batches = batches
-        self._rows: Iterator[dict[str, Any]] = iter(())
+        # A batch that was not yet taken apart.
+        self.batch: Any = None
+        self._names: tuple[str, ...] = ()
+        self._rows: Sequence[tuple[Any, ...]] = ()
+        self._row = 0
+        self._seen = 0
+        self._busy = False
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> dict[str, Any]:
-        while True:
-            for row in self._rows:
-                return row
-            before = self._batches.rows_read
-            batch = next(self._batches)
-            if not isinstance(batch, Mapping):
-                raise TypeError(
-                    "rows() takes dicts of columns apart, and batches are of type "
-                    f"{type(batch).__name__}: iterate over the dataset itself"
-                )
-            if batch:
-                self._rows = (
-                    dict(zip(batch, values, strict=True))
-                    for values in zip(*batch.values(), strict=True)
-                )
-            else:
-                # Rows without any column have no list to count them by.
-                count = self._batches.rows_read - before
-                self._rows = ({} for _ in range(count))
+        if self._busy:
+            raise ValueError(
+                "these rows are already being read by another thread; give each thread "
+                "rows of its own, or guard the shared ones with a lock"
+            )
+        self._busy = True
+        try:
+            while self._row >= len(self._rows):
+                if self.batch is None:
+                    self._batches._give(self)  # noqa: SLF001
+                self._take_apart()
+            row = dict(zip(self._names, self._rows[self._row], strict=True))
+        except BaseException:
+            self._busy = False
+            raise
+        self._row += 1
+        self._busy = False
+        return row
+
+    def _take_apart(self) -> None:
+        batch = self.batch
+        if not isinstance(batch, Mapping):
+            raise TypeError(
+                "rows() takes dicts of columns apart, and batches are of type "
+                f"{type(batch).__name__}: iterate over the dataset itself"
+            )
+        names = tuple(batch)
+        rows: Sequence[tuple[Any, ...]] = [*zip(*batch.values(), strict=True)]
+        seen = self._batches.rows_read
+        if not names:
+            # Rows without any column have no list to count them by.
+            rows = [()] * (seen - self._seen)
+        self._names, self._rows, self._row = names, rows, 0
+        self._seen, self.batch = seen, None
 
     def close(self) -> None:
         """Stop reading and join the threads."""
-        self._rows = iter(())
+        self._rows, self._row, self.batch = (), 0, None
         self._batches.close()

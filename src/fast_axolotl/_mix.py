@@ -213,16 +213,17 @@ class _MixReader:
         # Behind the number of their dataset, each of which has its own ways.
         self._bad_rows: list[tuple[int, str]] = []
         self.batches_left_out = 0
+        # A batch that was not given yet.
+        self.held: tuple[Any] | None = None
 
     def next_batch(self) -> Batch:
-        while True:
-            batch: Batch | None = self._turn()
-            if batch is not None:
-                return batch
-            self.batches_left_out += 1
+        while self.held is None:
+            self._turn()
+        batch: Batch = self.held[0]
+        return batch
 
-    def _turn(self) -> Any:  # noqa: ANN401  (what functions make of it)
-        """The next batch, or None if none of its rows can be read."""
+    def _turn(self) -> None:
+        """Take the next batch, unless none of its rows can be read."""
         j = None if self._closed else self._share.batch(self._given)
         if j is None:
             raise StopIteration
@@ -231,13 +232,19 @@ class _MixReader:
         cycle, number = divmod(number, self._lane_batches[source][lane])
         reader = self._reader(source, cycle)
         batch: Any = reader.batch_at(lane, number)
-        self._given += 1
         self._bad_rows += [(source, row) for row in reader.take_bad_rows()]
+        if batch is not None:
+            for fn in self._functions[source]:
+                batch = call(fn, batch)
+            if isinstance(batch, dict):
+                batch = self._united(batch)
+        # No call from here on: see StreamingReader._give.
         if batch is None:
-            return None
-        for fn in self._functions[source]:
-            batch = call(fn, batch)
-        return self._united(batch) if isinstance(batch, dict) else batch
+            self.batches_left_out += 1
+        else:
+            self.held = (batch,)
+        self._given += 1
+        reader.held = None
 
     def _united(self, batch: Batch) -> Batch:
         """The batch with the columns of all datasets."""

@@ -81,6 +81,7 @@ class UnitReader:
             if number >= self._plan.lane_batches(lane):
                 return None
             rows = self._reader.batch_at(lane, number)
+            self._reader.held = None
         elif self._empty > 0:
             rows = None
             self._empty -= 1
@@ -92,6 +93,7 @@ class UnitReader:
                 rows = self._reader.next_batch()
             except StopIteration:
                 return None
+            self._reader.held = None
             # Units keep their numbers, those without a row that can be read, too.
             self._empty = self._reader.batches_left_out - left_out
             if self._empty > 0:
@@ -217,7 +219,9 @@ class Packing:
 
 
 class PackedBatches:
-    """A source of packed batches."""
+    """A source of packed batches, read on a thread to which no signals come."""
+
+    held: Any = None
 
     def __init__(
         self,

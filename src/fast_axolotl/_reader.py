@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fast_axolotl._bad_rows import BadRow, OnError, Policy
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._epochs import BatchSource, Described
+    from fast_axolotl._iterator import BatchTaker, Position, Reached
     from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
@@ -68,9 +69,14 @@ class StreamingReader:
         self._reader = reader
         self._record_batches = record_batches
         self._telling = None if bad_rows is None else bad_rows.telling()
-        # A batch that an error of the function on_error came in the way of.
-        self._held: list[Any] = []
         self._closed = False
+        # Whether a thread is in a call.
+        self._busy = False
+        # How far a dataset's pass is, and how far it will be behind the next batch.
+        self.position: Position | None = None
+        self._reached: Reached = (0, None, 0)
+        # Batches left out up to the one given last.
+        self._left_out = 0
         self._stats = Stats()
         self._began: float | None = None
         _open_readers.add(ref(self, _open_readers.discard))
@@ -79,18 +85,42 @@ class StreamingReader:
         return self
 
     def __next__(self) -> Any:  # noqa: ANN401  (what output= says)
+        return self._give(None)
+
+    def _give(self, taker: BatchTaker | None) -> Any:  # noqa: ANN401
+        """Return the next batch; it is ``taker``'s, where there is one.
+
+        Signal handlers run, and other threads, where a function is called, and nowhere
+        else. So none is called between looking at a flag and setting it, nor from where
+        a batch counts as given up to the return.
+        """
+        if self._busy:
+            if self._closed:
+                raise StopIteration
+            raise ValueError(
+                "this reader is already being read by another thread; give each thread "
+                "a reader of its own, or guard the shared one with a lock"
+            )
+        self._busy = True
+        try:
+            reader, batch = self._next()
+        except BaseException:
+            self._busy = False
+            raise
+        self._stats.batches += 1
+        position = self.position
+        if position is not None:
+            position.given, position.own, self._left_out = self._reached
+        if taker is not None:
+            taker.batch = batch
+        reader.held = None
+        self._busy = False
+        return batch
+
+    def _next(self) -> tuple[BatchSource, Any]:
+        """Return the next batch and what holds it; the same again until it is given."""
         if self._reader is None:
             raise StopIteration
-        if self._reader.rows_read != self._stats.rows:
-            # Between a batch and whoever asked for it, which is no time at all.
-            raise RuntimeError(
-                "an exception out of a signal handler, such as Ctrl-C, came in the way "
-                "of a batch, which is lost: read anew, or go on from the state_dict(), "
-                "which does not count it"
-            )
-        if self._held:
-            self._report()
-            return self._held.pop()
         asked = time.perf_counter()
         if self._began is None:
             self._began = asked
@@ -102,10 +132,8 @@ class StreamingReader:
         now = time.perf_counter()
         self._stats.gave(self._reader, self._began, asked, now)
         if self._telling is not None or self._reader.rows_skipped:
-            self._held.append(batch)
             self._report()
-            self._held.pop()
-        return batch
+        return self._reader, batch
 
     def _report(self) -> None:
         """Say what was left out since the last batch."""
@@ -183,7 +211,7 @@ class StreamingReader:
         """Stop reading and join the threads. Iterating then ends at once.
 
         A call of ``transform`` or ``map`` that is under way cannot be stopped: it is
-        waited for, but not for longer than two seconds.
+        waited for, but not for longer than a fifth of a second.
         """
         self._closed = True
         if self._reader is not None:

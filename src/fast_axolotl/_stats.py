@@ -124,7 +124,7 @@ class Stats:
         )
 
     def gave(self, source: BatchSource, began: float, asked: float, now: float) -> None:
-        """Count a batch that a source gave.
+        """Note down a batch that a source gives; ``batches`` counts it once it is given.
 
         Args:
             source: What gave it.
@@ -132,7 +132,6 @@ class Stats:
             asked: When this one was.
             now: The time.
         """
-        self.batches += 1
         self.rows = source.rows_read
         self.bytes_read = source.bytes_read
         self.decoding = source.decode_seconds

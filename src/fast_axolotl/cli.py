@@ -267,13 +267,17 @@ def _head(args: argparse.Namespace) -> None:
                 print(to_json(row))
             return
         rows: list[Row] = []
+        error: Exception | None = None
         try:
             for row in _rows(reader, wanted, progress):
                 rows.append(row)  # noqa: PERF402  (keeps the rows before an error)
-        finally:
-            progress.close()
-            if rows:
-                print_rows(reader.columns, rows)
+        except Exception as raised:  # noqa: BLE001  (raised behind the rows)
+            error = raised
+        progress.close()
+        if rows:
+            print_rows(reader.columns, rows)
+        if error is not None:
+            raise error
         if not rows:
             print(f"no rows; columns: {', '.join(reader.columns) or 'none'}")
 

@@ -8,8 +8,11 @@ namespace fast_axolotl {
 
 // Fills `next_` until it is whole or nothing more comes; false if the time ended first.
 Result<bool> BatchReader::Fill(std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (next_.rows < batch_size_ && !ended_) {
     if (!rest_.rows) {
+      // However many pieces lie ready: a batch may be of millions of rows.
+      if (std::chrono::steady_clock::now() > deadline) return false;
       auto piece = scan_->Next(timeout);
       if (!piece.ok()) {
         failure_ = piece.status();

@@ -31,7 +31,10 @@ LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,
 Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout) {
   const int64_t end =
       std::min((window + 1) * window_rows_, source_.plan->LaneRows(lane_));
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
   while (next_row_ < end) {
+    // However many pieces lie ready: a window may be of millions of rows.
+    if (std::chrono::steady_clock::now() > deadline) return false;
     ARROW_ASSIGN_OR_RAISE(std::optional<Piece> piece, scan_->Next(timeout));
     if (!piece) return false;
     if (!piece->rows) {
