@@ -122,3 +122,9 @@ def test_a_type_for_the_column(tmp_path):
     rows, error = read_until_error(path, schema={"text": "int64"})
     assert rows == [{"text": 1}, {"text": 2}]
     assert re.search(r"\bline 3\b", str(error))
+
+
+@pytest.mark.parametrize("size", range(1, 10))
+def test_the_beginning_of_an_archive_is_text(size, tmp_path):
+    text = "BZh91AY&SY"[:size]
+    assert lines(tmp_path, text) == [text]

@@ -5,8 +5,10 @@
 #include <zlib.h>
 #include <zstd.h>
 
+#include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "streams.h"
@@ -132,12 +134,75 @@ TEST_P(Codecs, NoFlippedBitPasses) {
   }
 }
 
+// Rows before the damage are given, however much of it is read at a time.
+TEST_P(Codecs, TheBytesBeforeAFaultDoNotDependOnTheReads) {
+  for (const size_t size : {size_t{3000}, size_t{600'000}}) {
+    const std::string text = Words(size);
+    std::string damaged = Compress(text);
+    damaged[damaged.size() * 3 / 4] ^= 0x55;
+    const Decoded whole = Decode(damaged, 1 << 20, 1 << 20);
+    EXPECT_TRUE(whole.end.IsIOError());
+    EXPECT_TRUE(size < 5000 || whole.text.size() > size / 2);
+    for (const int64_t step : {19, 1000, 70'000, 300'000}) {
+      for (const int64_t most : {int64_t{100}, int64_t{1} << 20}) {
+        const Decoded decoded = Decode(damaged, most, step);
+        EXPECT_TRUE(decoded.text == whole.text)
+            << decoded.text.size() << " for " << whole.text.size();
+      }
+    }
+  }
+}
+
 TEST_P(Codecs, AFaultBelowComesAfterTheBytesBeforeIt) {
   const std::string text = Words(3000);
   const std::string data = Compress(text);
   const Decoded decoded = Decode(data, 100, 1000, data.size() / 2);
   EXPECT_EQ(decoded.end.message(), "the disk is gone");
   EXPECT_TRUE(text.starts_with(decoded.text));
+}
+
+// What zlib makes of one member, given byte by byte, if it ends at a match whose
+// distance is wrong.
+std::optional<std::string> InflatedToABadDistance(const std::string& data) {
+  z_stream stream{};
+  EXPECT_EQ(inflateInit2(&stream, 15 + 16), Z_OK);
+  std::string text(1 << 16, '\0');
+  stream.next_out = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_out = static_cast<uInt>(text.size());
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(data.data()));
+  int code = Z_OK;
+  for (size_t i = 0; i < data.size() && code == Z_OK; ++i) {
+    stream.avail_in = 1;
+    code = inflate(&stream, Z_NO_FLUSH);
+  }
+  const std::string_view reason = stream.msg ? stream.msg : "";
+  const bool distance =
+      reason == "invalid distance too far back" || reason == "invalid distance code";
+  text.resize(stream.total_out);
+  inflateEnd(&stream);
+  if (!distance) return std::nullopt;
+  return text;
+}
+
+// ISA-L counts such a match as output, whose bytes are whatever was in memory.
+TEST(Gzip, NoByteComesThatIsNotThere) {
+  const std::string data = Gzip(Words(2000));
+  int tried = 0;
+  for (size_t bit = 80; bit < data.size() * 8; ++bit) {
+    std::string damaged = data;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
+    const auto text = InflatedToABadDistance(damaged);
+    if (!text) continue;
+    ++tried;
+    for (const int64_t step : {30, 1 << 20}) {
+      const Decoded decoded = Decode(damaged, 1 << 20, step);
+      EXPECT_TRUE(decoded.end.IsIOError());
+      ASSERT_TRUE(text->starts_with(decoded.text))
+          << bit << ": " << decoded.text.size() << " bytes for " << text->size();
+      EXPECT_GE(decoded.text.size() + 258, text->size());
+    }
+  }
+  EXPECT_GT(tried, 10);
 }
 
 TEST(Gzip, GarbageAfterTheLastMember) {

@@ -32,8 +32,10 @@ struct Codec {
   std::string_view part_magic;
   /// Whether a file that starts with `head` is of this codec.
   bool (*matches)(std::string_view head);
-  /// The decompressed bytes of `raw`. Every byte before a fault is delivered; the read
-  /// after it fails with an IOError that names `path` and the compressed byte offset.
+  /// The decompressed bytes of `raw`. Every byte before a fault is delivered, and none
+  /// that may not be right (which costs gzip some hundred bytes before some faults); the
+  /// read after it fails with an IOError that names `path` and the compressed byte
+  /// offset.
   Result<std::shared_ptr<arrow::io::InputStream>> (*open)(
       std::shared_ptr<arrow::io::InputStream> raw, const std::string& path);
   /// The same, slower, noting the places where decompression can start again in `points`

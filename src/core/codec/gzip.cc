@@ -11,6 +11,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -62,7 +63,7 @@ class GzipDecoder {
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
     // First of all: a member with a wrong checksum is at its end, too.
-    if (fault_ != 0) return Status::IOError(Reason(fault_));
+    if (fault_ != 0) return Rest(out, room);
     if (state_.block_state == ISAL_BLOCK_FINISH) {
       while (input.available > 0 && *input.next == 0) {
         ++input.next;
@@ -97,7 +98,8 @@ class GzipDecoder {
     if (code < 0) {
       fault_ = code;
       // Output that came with the fault precedes it and goes out first.
-      if (wrote == 0) return Status::IOError(Reason(fault_));
+      const int64_t right = wrote - TakeBack(wrote);
+      return right > 0 ? right : Rest(out, room);
     }
     return wrote;
   }
@@ -113,6 +115,30 @@ class GzipDecoder {
     state_.crc_flag = ISAL_GZIP_NO_HDR_VER;
     isal_gzip_header_init(&header_);
     in_header_ = true;
+  }
+
+  // A match whose distance is wrong is counted as output all the same, whatever its bytes
+  // are. How many they are is not told: as many as a match may have at most are taken
+  // back, of what had no room yet, and then of the `wrote` bytes.
+  int64_t TakeBack(int64_t wrote) {
+    if (fault_ != ISAL_INVALID_LOOKBACK && fault_ != ISAL_INVALID_SYMBOL) return 0;
+    constexpr int32_t kLongestMatch = 258;
+    const int32_t waiting = state_.tmp_out_valid - state_.tmp_out_processed;
+    const int32_t unseen = std::min(waiting, kLongestMatch);
+    state_.tmp_out_valid -= unseen;
+    return std::min<int64_t>(wrote, kLongestMatch - unseen);
+  }
+
+  // What was decoded before the fault and had no room is in ISA-L's own buffer, which it
+  // will not empty any more.
+  Result<int64_t> Rest(uint8_t* out, int64_t room) {
+    const int64_t size =
+        std::min<int64_t>(room, state_.tmp_out_valid - state_.tmp_out_processed);
+    if (size <= 0) return Status::IOError(Reason(fault_));
+    std::memcpy(out, state_.tmp_out_buffer + state_.tmp_out_processed,
+                static_cast<size_t>(size));
+    state_.tmp_out_processed += static_cast<int32_t>(size);
+    return size;
   }
 
   inflate_state state_;

@@ -93,7 +93,8 @@ Status RefuseForeign(const Input& input, std::string_view head, const Format* ex
                            ": the text is UTF-16 or UTF-32, only UTF-8 is "
                            "supported; convert it, for example with `iconv -t UTF-8`");
   }
-  const bool bzip2 = starts("BZh") && head.substr(4).starts_with("1AY&SY");
+  const bool bzip2 =
+      starts("BZh") && head.size() > 4 && head.substr(4).starts_with("1AY&SY");
   if (bzip2 ||
       starts("\xFD"
              "7zXZ") ||
@@ -243,7 +244,7 @@ Result<std::shared_ptr<arrow::io::InputStream>> Input::OpenRange(
       points.begin(), points.end(), begin,
       [](int64_t at, const RestartPoint& point) { return at < point.out; });
   const RestartPoint start = after == points.begin() ? RestartPoint{} : *(after - 1);
-  ARROW_RETURN_NOT_OK(raw->Seek(start.in - (start.bits > 0 ? 1 : 0)));
+  ARROW_RETURN_NOT_OK(AtFile(file.path, raw->Seek(start.in - (start.bits > 0 ? 1 : 0))));
   ARROW_ASSIGN_OR_RAISE(auto decoded, codec->open_at(std::move(raw), file.path, start));
   LimitDecoded(*decoded, limits, start.out);
   return SliceStream(std::move(decoded), begin - start.out, end - begin);

@@ -41,6 +41,8 @@ arrow::ipc::IpcReadOptions IpcOptions() {
   auto options = arrow::ipc::IpcReadOptions::Defaults();
   options.memory_pool = DecodePool();
   options.use_threads = false;
+  // Buffers of a damaged file may lie anywhere, and are read as numbers where they lie.
+  options.ensure_alignment = arrow::ipc::Alignment::kDataTypeSpecificAlignment;
   return options;
 }
 
