@@ -2,7 +2,7 @@
 """What messages say beyond the place: the way out, and what there is instead."""
 
 import pytest
-from formats import read_batches
+from formats import read_batches, read_rows, read_until_error
 
 import fast_axolotl
 from fast_axolotl import PackOptions
@@ -16,6 +16,34 @@ def message_of(tmp_path, name, data, **options):
     message = str(caught.value)
     assert name in message
     return message.replace(str(path), name)
+
+
+@pytest.mark.parametrize("on_error", ["raise", "skip"])
+@pytest.mark.parametrize(
+    ("row", "at", "found"),
+    [
+        ("né,1", 2, "xe9,1"),
+        ("1,né", 4, "xe9"),
+        ("é,1", 1, "xe9,1"),
+        ('"a\né",1', 4, 'xe9",1'),
+    ],
+)
+def test_latin1_is_told_where_it_is_and_how_it_is_converted(
+    row, at, found, on_error, tmp_path
+):
+    path = tmp_path / "a.csv"
+    path.write_bytes(f"a,b\n1,2\n{row}\n".encode("latin-1"))
+    said = []
+    if on_error == "raise":
+        rows, error = read_until_error(path)
+        said.append(str(error))
+    else:
+        rows = read_rows(path, on_error=lambda bad: said.append(bad.reason))
+    assert rows == [{"a": 1, "b": 2}]
+    (message,) = said
+    assert f"expected valid UTF-8 at byte {at} of the row, found" in message
+    assert found in message
+    assert "`iconv -f LATIN1 -t UTF-8`" in message
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,11 @@ int64_t CountLineEnds(std::string_view text);
 /// Where `text` stops being valid UTF-8, or `text.size()` where it never does.
 size_t ValidUtf8Prefix(std::string_view text);
 
+/// How an error ends that says that text is not UTF-8.
+inline constexpr char kConvertHint[] =
+    "; if the file is in another encoding, convert it, for example with "
+    "`iconv -f LATIN1 -t UTF-8`";
+
 /// A short printable form of data for an error message: in double quotes, or in single
 /// ones where it holds double ones; control characters and invalid UTF-8 escaped; cut
 /// after `limit` bytes.

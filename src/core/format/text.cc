@@ -54,13 +54,13 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
     const bool long_row = static_cast<int64_t>(end - begin) > options.limits.row_bytes;
     if (end > valid || long_row) {
       const Status error =
-          long_row
-              ? Status::IOError(PlaceOf(path, block, rows), ": ",
-                                RowTooLong(options.limits))
-              : Status::IOError(
-                    PlaceOf(path, block, rows), ", column ", valid - begin + 1,
-                    " (byte offset ", block.offset + static_cast<int64_t>(valid),
-                    "): expected valid UTF-8, found ", Quoted(text.substr(valid, 4)));
+          long_row ? Status::IOError(PlaceOf(path, block, rows), ": ",
+                                     RowTooLong(options.limits))
+                   : Status::IOError(PlaceOf(path, block, rows), ", column ",
+                                     valid - begin + 1, " (byte offset ",
+                                     block.offset + static_cast<int64_t>(valid),
+                                     "): expected valid UTF-8, found ",
+                                     Quoted(text.substr(valid, 4)), kConvertHint);
       if (!options.keep_bad_rows) {
         decoded.end = error;
         break;

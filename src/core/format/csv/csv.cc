@@ -196,8 +196,10 @@ class BlockRows {
   std::vector<uint32_t> begins_;
 };
 
-std::string InvalidUtf8(std::string_view from) {
-  return "expected valid UTF-8 in the row, found " + Quoted(from.substr(0, 4));
+// What is wrong with a row that is valid up to its byte `at`, and goes on with `from`.
+std::string InvalidUtf8(size_t at, std::string_view from) {
+  return "expected valid UTF-8 at byte " + std::to_string(at + 1) +
+         " of the row, found " + Quoted(from.substr(0, 4)) + kConvertHint;
 }
 
 std::string Misfit(const Pass& pass, const Block& block, const Cells& cells,
@@ -229,7 +231,7 @@ void RefuseInvalid(const BlockRows& rows, const Limits& limits, Cells* cells) {
     }
     const size_t valid = ValidUtf8Prefix(text);
     if (valid < text.size()) {
-      good.faults.push_back({begin, InvalidUtf8(text.substr(valid))});
+      good.faults.push_back({begin, InvalidUtf8(valid, text.substr(valid))});
       continue;
     }
     good.row_begins.push_back(begin);
@@ -311,7 +313,7 @@ Decoded DecodeBlock(const Pass& pass, const Block& block) {
         (bad < rows || cells.faults.empty() || valid < cells.faults[0].begin)) {
       rows = bad - 1;
       end = Status::IOError(PlaceOf(pass, block, cells.row_begins[rows]), ": ",
-                            InvalidUtf8(invalid));
+                            InvalidUtf8(valid - cells.row_begins[rows], invalid));
     }
   }
   if (!keep && end.ok() && !cells.faults.empty()) {
@@ -399,7 +401,8 @@ Status ReadHeader(const Input& input, Pass* pass, Block* block) {
       names[i] = std::string(copy.data() + cells[i].begin, cells[i].size);
       if (ValidUtf8Prefix(names[i]) < names[i].size()) {
         return Status::IOError(PlaceOf(*pass, *block, begin),
-                               ": expected valid UTF-8 in the column names");
+                               ": expected valid UTF-8 in the column names",
+                               kConvertHint);
       }
     }
     begin += next;
