@@ -18,11 +18,10 @@ namespace fast_axolotl {
 namespace {
 
 using FileIndexPtr = std::shared_ptr<const FileIndex>;
-using IndexFile = std::function<Result<FileIndexPtr>(const Input&, const ReadOptions&)>;
+using IndexFile = std::function<Result<FileIndexPtr>(const Input&)>;
 
 // What `index_file` finds of each file, several at a time.
-Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset,
-                                            const ReadOptions& options, int num_threads,
+Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset, int num_threads,
                                             const IndexFile& index_file) {
   const size_t count = dataset.files().size();
   std::vector<FileIndexPtr> indexes(count);
@@ -41,7 +40,7 @@ Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset,
       if (file >= count) break;
       auto index = Guarded([&]() -> Result<FileIndexPtr> {
         ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
-        return index_file(input, options);
+        return index_file(input);
       });
       const std::lock_guard lock(mutex);
       if (index.ok()) {
@@ -105,10 +104,9 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
     const ReadOptions& options, int num_threads) {
   ARROW_ASSIGN_OR_RAISE(auto indexes,
-                        IndexEach(*dataset, options, num_threads,
-                                  [&](const Input& input, const ReadOptions& read) {
-                                    return LoadOrGiveUp(store, input, read);
-                                  }));
+                        IndexEach(*dataset, num_threads, [&](const Input& input) {
+                          return LoadOrGiveUp(store, input, options);
+                        }));
   return std::make_shared<const DatasetIndex>(std::move(indexes));
 }
 
@@ -118,12 +116,10 @@ Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
   counting.restart_points = false;
   ARROW_ASSIGN_OR_RAISE(
       auto indexes,
-      IndexEach(*dataset, counting, num_threads,
-                [](const Input& input, const ReadOptions& read) -> Result<FileIndexPtr> {
-                  ARROW_ASSIGN_OR_RAISE(FileIndex index,
-                                        input.format->index(input, read));
-                  return std::make_shared<const FileIndex>(std::move(index));
-                }));
+      IndexEach(*dataset, num_threads, [&](const Input& input) -> Result<FileIndexPtr> {
+        ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, counting));
+        return std::make_shared<const FileIndex>(std::move(index));
+      }));
   return DatasetIndex(std::move(indexes)).rows();
 }
 

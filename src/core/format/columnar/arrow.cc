@@ -31,6 +31,7 @@ using arrow::ipc::RecordBatchFileReader;
 using arrow::ipc::RecordBatchStreamReader;
 
 constexpr std::string_view kFileMagic{"ARROW1\0\0", 8};
+constexpr std::string_view kFooterMagic{"ARROW1"};
 constexpr std::string_view kContinuation{"\xFF\xFF\xFF\xFF", 4};
 
 bool Matches(std::string_view head) {
@@ -127,18 +128,6 @@ class Messages : public arrow::ipc::MessageReader {
   const Limits limits_;
 };
 
-// Refuses a footer that is too long before it is read.
-Status CheckFooter(arrow::io::RandomAccessFile& file, const Input& input) {
-  constexpr int64_t kTail = 10;  // the footer's length in four bytes, and "ARROW1"
-  ARROW_ASSIGN_OR_RAISE(const int64_t size, file.GetSize());
-  if (size < kTail) return Status::OK();
-  int32_t length = 0;
-  ARROW_RETURN_NOT_OK(file.ReadAt(size - kTail, sizeof length, &length).status());
-  // One that is longer than the file has an error of its own.
-  if (length > size - kTail) return Status::OK();
-  return CheckMetadata(length, input.limits, input.file.path);
-}
-
 int64_t CountColumns(const arrow::FieldVector& fields) {
   int64_t count = 0;
   for (const auto& field : fields) {
@@ -198,7 +187,7 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
   batches.limits = input.limits;
   if (is_file) {
     ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
-    ARROW_RETURN_NOT_OK(CheckFooter(*file, input));
+    ARROW_RETURN_NOT_OK(CheckFooter(*file, kFooterMagic.size(), input));
     batches.counted = std::make_shared<CountedFile>(std::move(file), input.limits);
     auto opened = RecordBatchFileReader::Open(batches.counted, options);
     if (!opened.ok()) {

@@ -75,4 +75,16 @@ Decoded Lost(Decoded good, const Status& error, int64_t rows, const ReadOptions&
   return {std::move(*joined), Status::OK()};
 }
 
+Status CheckFooter(arrow::io::RandomAccessFile& file, int64_t magic_bytes,
+                   const Input& input) {
+  uint32_t length = 0;
+  ARROW_ASSIGN_OR_RAISE(const int64_t size, file.GetSize());
+  const int64_t end = size - magic_bytes - static_cast<int64_t>(sizeof length);
+  if (end < 0) return Status::OK();
+  ARROW_RETURN_NOT_OK(file.ReadAt(end, sizeof length, &length).status());
+  // One that is longer than the file has an error of its own.
+  if (length > end) return Status::OK();
+  return CheckMetadata(length, input.limits, input.file.path);
+}
+
 }  // namespace fast_axolotl

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "arrow/io/interfaces.h"
 #include "arrow/record_batch.h"
 #include "core/format/columnar/budget.h"
 #include "core/format/format.h"
+#include "core/format/input.h"
 #include "core/format/options.h"
 
 namespace fast_axolotl {
@@ -34,5 +37,10 @@ Decoded Finish(const arrow::RecordBatch& batch, const Projection& projection,
 /// these are an error, or bad rows where such are kept.
 Decoded Lost(Decoded good, const Status& error, int64_t rows, const ReadOptions& options,
              const std::string& path);
+
+/// Refuses a footer that is too long before it is read: readers take many times its size
+/// for it. Its length, in four bytes, stands before the magic bytes at the file's end.
+Status CheckFooter(arrow::io::RandomAccessFile& file, int64_t magic_bytes,
+                   const Input& input);
 
 }  // namespace fast_axolotl

@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <deque>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +13,7 @@
 #include "arrow/array.h"
 #include "core/common/text.h"
 #include "core/format/columnar/caught.h"
+#include "core/format/columnar/column_group.h"
 #include "core/format/columnar/columnar.h"
 #include "core/format/columnar/good_rows.h"
 #include "core/format/columnar/list_reader.h"
@@ -36,27 +35,13 @@ namespace {
 using parquet::arrow::FileReader;
 using parquet::arrow::SchemaField;
 
-// Decoded bytes of one batch, about.
-constexpr int64_t kBatchBytes = int64_t{4} << 20;
+constexpr std::string_view kMagic{"PAR1"};
 constexpr int64_t kMaxBatchRows = int64_t{1} << 16;
 // How far behind its own batch a thread reads that would have to wait for others.
 constexpr int64_t kBatchesAhead = 2;
 constexpr int64_t kReadBuffer = int64_t{256} << 10;
 
-bool Matches(std::string_view head) { return head.starts_with("PAR1"); }
-
-// Refuses a footer that is too long before it is read: libparquet takes many times its
-// size for it.
-Status CheckFooter(arrow::io::RandomAccessFile& file, const Input& input) {
-  constexpr int64_t kTail = 8;  // the footer's length in four bytes, and "PAR1"
-  ARROW_ASSIGN_OR_RAISE(const int64_t size, file.GetSize());
-  if (size < kTail) return Status::OK();
-  uint32_t length = 0;
-  ARROW_RETURN_NOT_OK(file.ReadAt(size - kTail, sizeof length, &length).status());
-  // One that is longer than the file has an error of its own.
-  if (length > size - kTail) return Status::OK();
-  return CheckMetadata(length, input.limits, input.file.path);
-}
+bool Matches(std::string_view head) { return head.starts_with(kMagic); }
 
 Result<std::shared_ptr<FileReader>> OpenReader(
     const Input& input, std::shared_ptr<ByteCounter> counter,
@@ -64,7 +49,7 @@ Result<std::shared_ptr<FileReader>> OpenReader(
   const bool fresh = metadata == nullptr;
   ARROW_ASSIGN_OR_RAISE(auto file, input.OpenRandomAccess(std::move(counter)));
   ARROW_ASSIGN_OR_RAISE(const int64_t size, file->GetSize());
-  if (fresh) ARROW_RETURN_NOT_OK(CheckFooter(*file, input));
+  if (fresh) ARROW_RETURN_NOT_OK(CheckFooter(*file, kMagic.size(), input));
   parquet::ReaderProperties properties(DecodePool());
   properties.enable_buffered_stream();
   properties.set_buffer_size(kReadBuffer);
@@ -100,109 +85,6 @@ void AppendLeaves(const SchemaField& field, std::vector<int>* leaves) {
   if (field.is_leaf()) leaves->push_back(field.column_index);
   for (const SchemaField& child : field.children) AppendLeaves(child, leaves);
 }
-
-// The columns of a row group that are read one after the other. Whoever needs a batch of
-// theirs reads all up to it, so that several threads can each be at another group.
-class ColumnGroup {
- public:
-  // `positions`: where the columns stand among all that are read.
-  ColumnGroup(std::unique_ptr<arrow::RecordBatchReader> reader,
-              std::vector<size_t> positions, int64_t rows, int64_t batch_rows,
-              const Limits& limits)
-      : reader_(std::move(reader)),
-        limits_(limits),
-        positions_(std::move(positions)),
-        rows_(rows),
-        batch_rows_(batch_rows) {}
-
-  // Puts the columns of batch number `batch` into their places. Each batch is taken once.
-  // False, unless `wait`, if another thread is at these columns.
-  Result<bool> Take(int64_t batch, bool wait, arrow::ArrayVector* columns) {
-    std::unique_lock lock(mutex_, std::defer_lock);
-    if (wait) {
-      lock.lock();
-    } else if (!lock.try_lock()) {
-      return false;
-    }
-    while (failure_.ok() && next_ <= batch) ReadOne();
-    const auto found = waiting_.find(batch);
-    if (found == waiting_.end()) {
-      return failure_.ok() ? Status::IOError("the batch was taken before") : failure_;
-    }
-    for (size_t i = 0; i < positions_.size(); ++i) {
-      (*columns)[positions_[i]] = found->second->column(static_cast<int>(i));
-    }
-    waiting_.erase(found);
-    return true;
-  }
-
-  // Whether this is the batch that could not be read, for another reason than its size.
-  bool FailedAt(int64_t batch) {
-    const std::lock_guard lock(mutex_);
-    return !failure_.ok() && !refused_ && next_ == batch;
-  }
-
-  // Reads a batch before `end` that will be needed next, if there is one and no other
-  // thread is at these columns.
-  bool ReadAhead(int64_t end) {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock || !failure_.ok() || next_ >= end) return false;
-    ReadOne();
-    return true;
-  }
-
- private:
-  void ReadOne() {
-    // Runs of one value, and a dictionary's, become any amount of data.
-    DecodeBudget budget(std::max(limits_.row_bytes, 16 * kBatchBytes));
-    auto read = Caught([&] { return Read(); });
-    refused_ = budget.refused() > 0;
-    if (refused_) {
-      failure_ = Status::IOError("the next rows take at least ", budget.refused(),
-                                 " bytes of memory, and the limit of a row is ",
-                                 limits_.row_bytes, RaiseLimit(limits_, "row_bytes"));
-    } else if (read.ok()) {
-      waiting_.emplace(next_, std::move(*read));
-      ++next_;
-    } else {
-      failure_ = read.status();
-    }
-  }
-
-  // The next batch, whole: Arrow's reader may give it in pieces.
-  Result<std::shared_ptr<arrow::RecordBatch>> Read() {
-    const int64_t begin = next_ * batch_rows_;
-    const int64_t wanted = std::min(batch_rows_, rows_ - begin);
-    arrow::RecordBatchVector pieces;
-    int64_t found = 0;
-    while (found < wanted) {
-      if (!rest_) ARROW_RETURN_NOT_OK(reader_->ReadNext(&rest_));
-      if (!rest_) {
-        return Status::IOError("expected ", rows_, " rows in this row group, found ",
-                               begin + found);
-      }
-      ARROW_RETURN_NOT_OK(rest_->Validate());
-      const int64_t taken = std::min(wanted - found, rest_->num_rows());
-      pieces.push_back(rest_->Slice(0, taken));
-      rest_ = taken < rest_->num_rows() ? rest_->Slice(taken) : nullptr;
-      found += taken;
-    }
-    if (pieces.size() == 1) return pieces[0];
-    return arrow::ConcatenateRecordBatches(pieces, DecodePool());
-  }
-
-  std::mutex mutex_;  // guards all that is not const
-  const std::unique_ptr<arrow::RecordBatchReader> reader_;
-  const Limits limits_;
-  const std::vector<size_t> positions_;
-  const int64_t rows_;
-  const int64_t batch_rows_;
-  int64_t next_ = 0;                          // the batch to read next
-  std::shared_ptr<arrow::RecordBatch> rest_;  // rows of it that were read
-  std::map<int64_t, std::shared_ptr<arrow::RecordBatch>> waiting_;  // read, not taken
-  Status failure_;
-  bool refused_ = false;  // it would take too much memory
-};
 
 // A column of a row group by itself, and its rows as many at a time as the reader of the
 // file then says.
