@@ -275,7 +275,7 @@ def test_a_call_that_ends_soon_is_waited_for(path):
 
     def slow(batch):
         called.set()
-        time.sleep(0.3)
+        time.sleep(0.05)
         done.append(numbers(batch))
         return batch
 

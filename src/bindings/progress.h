@@ -15,8 +15,8 @@
 namespace fast_axolotl {
 
 // Lets Python end long work of the core, which runs without the GIL, and follow it: a
-// function, unless None, is called with the bytes read so far, and once more at the end.
-// What it raises ends the work, as a signal does.
+// function, unless None, is called with the bytes read so far: first, now and then, and
+// at the end. What it raises ends the work, as a signal does.
 class Ticker {
  public:
   explicit Ticker(nanobind::object progress = nanobind::none())
@@ -28,6 +28,7 @@ class Ticker {
   // What `work` makes, or the exception of its error or of what ended it.
   template <typename Work>
   auto Run(Work&& work) {
+    if (!Report()) throw nanobind::python_error();
     auto made = [&] {
       const nanobind::gil_scoped_release release;
       const StopScope scope([this] {

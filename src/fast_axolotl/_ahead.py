@@ -55,6 +55,7 @@ class Ahead:
             daemon=True,
         )
         self._process = os.getpid()
+        self._patience = _PATIENCE
         self._begun = False
         # Whether a thread is in next_batch.
         self._busy = False
@@ -97,7 +98,7 @@ class Ahead:
                     self._bad_rows += bad_rows
                     self.held = (batch,)
                     del work.items[0]
-                    work.room.set()
+                    work.room.ring()
                     return batch
                 self._end, self._trace = item, item.__traceback__
                 if work.left_out is not None:
@@ -113,7 +114,11 @@ class Ahead:
         work = self._work
         while not work.items:
             self._begin()
-            work.ready.acquire(timeout=_GLANCE)
+            work.ready.wait(_GLANCE)
+            if work.unstarted is not None:
+                error, work.unstarted = work.unstarted, None
+                self._begun = False
+                raise error
 
     def _begin(self) -> None:
         """Start the thread, once."""
@@ -145,12 +150,14 @@ class Ahead:
             self._end = StopIteration()
         # Whoever waits for a result is to wake up.
         work.put(StopIteration())
-        work.room.set()
+        work.room.ring()
         self._source.close()
         if self._thread.ident is not None and (
             self._thread is not threading.current_thread()
         ):
-            self._thread.join(_PATIENCE)
+            # Once: this is called again when the reader is dropped, and at exit.
+            patience, self._patience = self._patience, 0.0
+            self._thread.join(patience)
 
     @property
     def rows_read(self) -> int:
@@ -181,6 +188,25 @@ class Ahead:
             self.close()
 
 
+class _Bell:
+    """Wakes up the one thread that waits for it, now or the next time it does.
+
+    What a signal handler raises in the methods of an Event or a Condition leaves their
+    locks as may be, and others wait for these for ever. A lock is released in one step.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def ring(self) -> None:
+        with suppress(RuntimeError):  # nobody was woken up since the last time
+            self._lock.release()
+
+    def wait(self, seconds: float) -> None:
+        self._lock.acquire(timeout=seconds)
+
+
 class _Work:
     """What the thread works on, and holds only while it does.
 
@@ -200,17 +226,15 @@ class _Work:
         # Results, and at the end an exception; whoever takes one leaves it here until it
         # is noted down, since a signal may raise in between.
         self.items: deque[Any] = deque()
-        # Released where there may be something for the one that waits. No Condition: what
-        # a signal handler raises in its methods leaves it locked or unlocked as may be.
-        self.ready = threading.Lock()
-        self.ready.acquire()
-        self.room = threading.Event()
+        self.ready = _Bell()
+        self.room = _Bell()
         self.stopped = False
+        # Why there is no thread, until that was told.
+        self.unstarted: RuntimeError | None = None
 
     def put(self, item: object) -> None:
         self.items.append(item)
-        with suppress(RuntimeError):  # nobody took it since the last time
-            self.ready.release()
+        self.ready.ring()
 
     def step(self) -> bool:
         """Make a result; False if it was the last."""
@@ -251,7 +275,8 @@ def _start(thread: threading.Thread, work: _Work) -> None:
     try:
         thread.start()
     except RuntimeError as error:
-        work.put(error)
+        work.unstarted = error
+        work.ready.ring()
 
 
 def _run(reference: weakref.ref[_Work]) -> None:
@@ -267,4 +292,3 @@ def _run(reference: weakref.ref[_Work]) -> None:
         del work
         # The time is for a signal that kept the consumer from setting it.
         room.wait(_GLANCE)
-        room.clear()
