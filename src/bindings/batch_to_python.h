@@ -5,7 +5,7 @@
 #include <nanobind/nanobind.h>
 
 #include "core/index/dataset.h"
-#include "core/output/output.h"
+#include "core/output/misfits.h"
 
 namespace fast_axolotl {
 

@@ -10,19 +10,18 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "bindings/batch_to_python.h"
-#include "bindings/column_values.h"
+#include "bindings/faulty_rows.h"
 #include "bindings/output.h"
 #include "bindings/output_to_python.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
-#include "core/common/text.h"
+#include "bindings/warn.h"
 #include "core/output/output.h"
 #include "core/plan/plan.h"
 #include "core/plan/share.h"
@@ -38,24 +37,6 @@ namespace {
 
 // Signals are looked at this often while waiting for rows.
 constexpr std::chrono::milliseconds kPatience{50};
-
-// How far up the stack the code is that called this package, for a warning.
-Py_ssize_t CallerLevel() {
-  Py_ssize_t level = 1;
-  nb::object frame = nb::borrow(reinterpret_cast<PyObject*>(PyEval_GetFrame()));
-  while (frame.is_valid()) {
-    auto* python = reinterpret_cast<PyFrameObject*>(frame.ptr());
-    const nb::object globals = nb::steal(PyFrame_GetGlobals(python));
-    const nb::object name = nb::borrow(PyDict_GetItemString(globals.ptr(), "__name__"));
-    if (!name.is_valid() || !nb::isinstance<nb::str>(name) ||
-        !std::string_view(nb::cast<nb::str>(name).c_str()).starts_with("fast_axolotl")) {
-      break;
-    }
-    ++level;
-    frame = nb::steal(reinterpret_cast<PyObject*>(PyFrame_GetBack(python)));
-  }
-  return level;
-}
 
 // Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
@@ -138,11 +119,11 @@ class Reader {
   }
 
   int64_t rows_read() const { return rows_read_; }
-  int64_t rows_skipped() const { return rows_skipped_; }
+  int64_t rows_skipped() const { return faulty_.skipped(); }
   int64_t batches_left_out() const { return batches_left_out_; }
   nb::list TakeBadRows() {
     nb::list taken;
-    for (const std::string& each : std::exchange(bad_rows_, {})) {
+    for (const std::string& each : faulty_.TakeNoted()) {
       taken.append(nb::str(each.data(), each.size()));
     }
     return taken;
@@ -242,11 +223,12 @@ class Reader {
   }
 
   nb::object Give() {
-    RaiseStored();
-    Warn();
+    faulty_.RaiseStored();
+    // Not together with a batch: where warnings are errors, that batch would be lost.
+    WarnOfLateColumns(late_.get());
     nb::object given = output_.as_lists() ? GiveLists() : GiveOutput();
     if (!given.is_valid()) {
-      Warn();
+      WarnOfLateColumns(late_.get());
       throw nb::stop_iteration();
     }
     return given;
@@ -269,12 +251,12 @@ class Reader {
         unmade_ = std::move(batch);
         throw;
       }
-      Count(batch->rows, batch->skipped, std::move(batch->bad));
+      Count(&*batch);
       if (batch->rows == 0) {
         if (any_lane_) return nb::none();
         continue;
       }
-      cut_ = batch->cut || stored_.is_valid();
+      cut_ = batch->cut || faulty_.has_stored();
       return dict;
     }
   }
@@ -289,10 +271,7 @@ class Reader {
     for (;;) {
       nb::object dict = BatchToDict(*dataset_, *batch, &misfit);
       if (dict.is_valid()) return dict;
-      if (misfit.row == kInterrupted) throw nb::python_error();
-      if (LeftOut(misfit, fits, batch)) continue;
-      StoreMisfit(*batch, misfit);
-      batch->Shorten(misfit.row);
+      faulty_.TakeOut(misfit, fits, batch);
     }
   }
 
@@ -319,7 +298,7 @@ class Reader {
   nb::object Hand(OutputBatch* batch) {
     if (output_.pack) {
       // Units are counted, empty ones too.
-      Count(batch->rows, batch->skipped, std::move(batch->bad));
+      Count(batch);
       cut_ = batch->origin.cut;
       return nb::cast(std::const_pointer_cast<PackUnit>(batch->unit));
     }
@@ -339,11 +318,7 @@ class Reader {
         given = arrow ? ToPyArrow(*batch->record_batch)
                       : ColumnsToDict(*batch, kind, &misfit);
         if (given.is_valid()) break;
-        if (misfit.row == kInterrupted) throw nb::python_error();
-        if (!LeftOut(misfit, fits, &batch->origin)) {
-          StoreMisfit(batch->origin, misfit);
-          batch->origin.Shorten(misfit.row);
-        }
+        faulty_.TakeOut(misfit, fits, &batch->origin);
         *batch = Make(batch->origin);
       }
     } catch (const nb::python_error&) {
@@ -351,8 +326,8 @@ class Reader {
       unhanded_ = std::move(*batch);
       throw;
     }
-    Count(batch->rows, batch->skipped, std::move(batch->bad));
-    cut_ = batch->origin.cut || stored_.is_valid();
+    Count(batch);
+    cut_ = batch->origin.cut || faulty_.has_stored();
     return given;
   }
 
@@ -365,75 +340,28 @@ class Reader {
   }
 
   OutputBatch Make(Batch rows) {
-    for (;;) {
-      Misfit misfit;
-      auto made = [&] {
-        const nb::gil_scoped_release release;
-        return Guarded([&] { return MakeOutput(rows, OutputOptionsOf(), &misfit); });
-      }();
-      if (made.ok()) return std::move(*made);
-      if (!made.status().IsInvalid() || !dataset_->options().keep_bad_rows) {
-        Throw(MisfitAt(*dataset_, rows, misfit, made.status()));
-      }
-      const OutputOptions options = OutputOptionsOf();
-      const auto fits = [&](const Batch& part, Misfit* found) {
-        return Guarded([&] { return MakeOutput(part, options, found); }).status();
-      };
-      Check([&] {
-        const nb::gil_scoped_release release;
-        return LeaveOutMisfits(*dataset_, misfit, made.status(), fits, &rows);
-      }());
-    }
-  }
-
-  // Leaves rows out that have no Python value, where that is wanted, and the exception
-  // that is set. `fits` sets one, too.
-  bool LeftOut(const Misfit& misfit, const Fits& fits, Batch* batch) {
-    if (!dataset_->options().keep_bad_rows || !IsOfValue()) return false;
-    const Status status = TakeException(misfit);
-    Check(LeaveOutMisfits(*dataset_, misfit, status, fits, batch));
-    return true;
-  }
-
-  // Whether the exception that is set is one of a value without a Python one.
-  static bool IsOfValue() {
-    return PyErr_ExceptionMatches(PyExc_OSError) ||
-           PyErr_ExceptionMatches(PyExc_ValueError);
-  }
-
-  // Clears the exception that is set, which is one of a value.
-  static Status TakeException(const Misfit& misfit) {
-    if (misfit.row == kInterrupted || !IsOfValue()) throw nb::python_error();
-    const nb::python_error error;
-    return Status::Invalid(nb::str(error.value()).c_str());
+    Misfit misfit;
+    auto made = [&] {
+      const nb::gil_scoped_release release;
+      return MakeFittingOutput(*dataset_, OutputOptionsOf(), &rows, &misfit);
+    }();
+    if (made.ok()) return std::move(*made);
+    Throw(MisfitAt(*dataset_, rows, misfit, made.status()));
   }
 
   // Notes down what a batch holds and lacks.
-  void Count(int64_t rows, int64_t skipped, std::vector<std::string> bad) {
-    rows_read_ += rows;
-    rows_skipped_ += skipped;
-    for (std::string& each : bad) bad_rows_.push_back(std::move(each));
-    if (rows > 0 || output_.pack) return;
+  template <typename AnyBatch>
+  void Count(AnyBatch* batch) {
+    rows_read_ += batch->rows;
+    faulty_.Note(batch->skipped, std::move(batch->bad));
+    if (batch->rows > 0 || output_.pack) return;
     if (in_step_) {
       Throw(
           Status::IOError("none of the rows of a batch fits what output= makes of them, "
                           "and the other ranks go on with theirs: ",
-                          bad_rows_.empty() ? "" : bad_rows_.back()));
+                          faulty_.LastNoted()));
     }
     ++batches_left_out_;
-  }
-
-  // A row without a Python value ends the stream; the rows before it come first. Keeps
-  // the exception that is set, with its place, for the next call, or throws it.
-  void StoreMisfit(const Batch& batch, const Misfit& misfit) {
-    const std::string message =
-        MisfitAt(*dataset_, batch, misfit, TakeException(misfit)).message();
-    const nb::object text = nb::steal(PyUnicode_DecodeUTF8(
-        message.data(), static_cast<Py_ssize_t>(message.size()), "surrogateescape"));
-    stored_ = nb::handle(PyExc_OSError)(text);
-    // A shuffled batch has its rows from anywhere, and a batch that was asked for by its
-    // number has its place: these come whole or not at all.
-    if (misfit.row == 0 || batch.gathered() || any_lane_) RaiseStored();
   }
 
   // Waits for what `next` gives: rows, or nothing at the end.
@@ -465,31 +393,6 @@ class Reader {
     Throw(gathered.status());
   }
 
-  void RaiseStored() {
-    if (!stored_.is_valid()) return;
-    PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(stored_.ptr())), stored_.ptr());
-    throw nb::python_error();
-  }
-
-  // Not together with a batch: where warnings are errors, that batch would be lost.
-  void Warn() {
-    const std::vector<std::string> names = late_->Take();
-    if (names.empty()) return;
-    std::string list;
-    for (const std::string& name : names)
-      list += (list.empty() ? "" : ", ") + Quoted(name);
-    const std::string text =
-        "rows have columns that no sample showed, which are left out: " + list +
-        "; schema= with their types brings them in, output=\"python\" gives them as "
-        "they are";
-    const nb::object message = nb::steal(PyUnicode_DecodeUTF8(
-        text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
-    if (PyErr_WarnEx(PyExc_UserWarning, nb::cast<std::string>(message).c_str(),
-                     CallerLevel()) != 0) {
-      throw nb::python_error();
-    }
-  }
-
   const std::shared_ptr<const Dataset> dataset_;
   const Output output_;
   const std::shared_ptr<ByteCounter> bytes_read_ = std::make_shared<ByteCounter>(0);
@@ -499,6 +402,8 @@ class Reader {
   const pid_t process_ = ::getpid();
   const bool any_lane_ = false;
   const bool in_step_;
+  // A batch that was asked for by its number comes whole or not at all.
+  FaultyRows faulty_{dataset_, any_lane_};
   std::unique_ptr<Source> source_;  // null once its threads are stopped
   std::atomic<bool> busy_ = false;
   std::atomic<std::thread::id> reading_;  // the thread that is in a call
@@ -506,12 +411,9 @@ class Reader {
   int64_t lane_ = 0;  // what the next call of `next` is to give
   int64_t number_ = 0;
   int64_t rows_read_ = 0;
-  int64_t rows_skipped_ = 0;
   int64_t batches_left_out_ = 0;
-  std::vector<std::string> bad_rows_;  // of the batches given since they were taken
-  bool cut_ = false;                   // the batch given last: see Batch
-  nb::object stored_;  // the error that the rows before it were delivered ahead of
-  nb::object held_;    // the batch given last, until it is let go
+  bool cut_ = false;  // the batch given last: see Batch
+  nb::object held_;   // the batch given last, until it is let go
   // Batches that a signal came in the way of, rows and outputs.
   std::optional<Batch> unmade_;
   std::optional<OutputBatch> unhanded_;

@@ -22,6 +22,7 @@
 
 #include "arrow/array/array_primitive.h"
 #include "arrow/buffer.h"
+#include "arrow/json/from_string.h"
 #include "core/scan/batch_reader.h"
 #include "core/scan/lane_reader.h"
 #include "core/scan/output_reader.h"
@@ -392,6 +393,28 @@ TEST_F(ScanThreads, OutputsAreMadeAheadAndLeftAnywhere) {
     }
     EXPECT_TRUE(wanted < batches || rows == Rows());
   }
+}
+
+// Row 0 has no list to pad, and of row 1 something else is wrong: no end without an
+// error.
+TEST_F(ScanThreads, AnErrorWhileRowsAreLeftOutIsTold) {
+  MakeFiles();
+  const PlannedSource source = Planned(/*shuffle=*/false, 1);
+  const auto lists = arrow::field("lists", arrow::list(arrow::float64()));
+  const auto rows = arrow::RecordBatch::Make(
+      arrow::schema({lists}), 2,
+      {arrow::json::ArrayFromJSONString(lists->type(), "[[1.5], [1]]").ValueOrDie()});
+  OutputOptions options;
+  options.leave_out_misfits = true;
+  options.schema = arrow::schema({lists, arrow::field("other", arrow::int64())});
+  options.pad = PadOptions{{{"lists", 0, arrow::int64()}}, {}};
+  const auto next = [&](std::chrono::milliseconds) -> Result<std::optional<Batch>> {
+    return Batch{{{rows, 0, 0, {}, {}}}, 2};
+  };
+  OutputReader reader(source.dataset, next, options, 2000);
+  Result<std::optional<OutputBatch>> batch = std::nullopt;
+  while (batch.ok() && !*batch) batch = reader.Next(kPatience);
+  EXPECT_TRUE(batch.status().IsKeyError()) << batch.status();
 }
 
 }  // namespace

@@ -1,20 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/output/batch.h"
 
-#include <arrow/array/array_binary.h>
 #include <arrow/array/array_dict.h>
 #include <arrow/array/array_primitive.h>
 #include <arrow/array/builder_primitive.h>
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "core/common/memory.h"
 #include "core/common/stop.h"
 #include "core/common/text.h"
-#include "core/format/bad_rows.h"
 #include "core/format/convert.h"
 
 namespace fast_axolotl {
@@ -73,147 +70,6 @@ std::vector<uint32_t> OrderOf(const Batch& batch) {
   return order;
 }
 
-// Which file a row of the batch is of, and which row of it, from 0.
-std::pair<size_t, int64_t> PlaceOf(const Batch& batch, int64_t row) {
-  int64_t next = 0;
-  for (const Piece& piece : batch.pieces) {
-    for (int64_t i = 0; i < piece.num_rows(); ++i) {
-      const int64_t place = piece.gathered() ? piece.places[i] : next++;
-      if (place == row) return {piece.file, piece.row_of_file(i)};
-    }
-  }
-  return {0, 0};
-}
-
-// Leaves rows out of a gathered piece; the places behind theirs move up.
-Status LeaveOutGathered(const std::vector<bool>& left_out,
-                        const std::vector<uint32_t>& moved, Piece* piece) {
-  std::vector<uint32_t> sources;
-  std::vector<uint32_t> places;
-  std::vector<int64_t> gone;
-  for (size_t i = 0; i < piece->places.size(); ++i) {
-    if (left_out[piece->places[i]]) {
-      gone.push_back(static_cast<int64_t>(i));
-    } else {
-      sources.push_back(piece->sources[i]);
-      places.push_back(moved[piece->places[i]]);
-    }
-  }
-  piece->sources = std::move(sources);
-  piece->places = std::move(places);
-  if (!piece->taken || gone.empty()) return Status::OK();
-  return WithoutRows(*piece->rows, gone).Value(&piece->rows);
-}
-
-// Leaves the rows at some of a batch's places out.
-Status LeaveOut(const std::vector<bool>& left_out, Batch* batch) {
-  std::vector<uint32_t> moved(left_out.size());
-  uint32_t kept = 0;
-  for (size_t place = 0; place < left_out.size(); ++place) {
-    moved[place] = kept;
-    kept += left_out[place] ? 0 : 1;
-  }
-  std::vector<Piece> pieces;
-  size_t first = 0;  // place of a piece's first row
-  for (Piece& piece : batch->pieces) {
-    if (piece.gathered()) {
-      ARROW_RETURN_NOT_OK(LeaveOutGathered(left_out, moved, &piece));
-      if (!piece.places.empty()) pieces.push_back(std::move(piece));
-      continue;
-    }
-    const auto size = static_cast<size_t>(piece.rows->num_rows());
-    for (size_t begin = 0; begin < size;) {
-      size_t end = begin;
-      while (end < size && !left_out[first + end]) ++end;
-      if (begin < end) {
-        const auto from = static_cast<int64_t>(begin);
-        pieces.push_back({piece.rows->Slice(from, static_cast<int64_t>(end - begin)),
-                          piece.file,
-                          piece.first_row + from,
-                          {},
-                          {}});
-      }
-      begin = end + 1;
-    }
-    first += size;
-  }
-  batch->pieces = std::move(pieces);
-  batch->rows = kept;
-  return Status::OK();
-}
-
-// The rows of a batch at the places `[begin, end)`.
-Batch SliceOf(const Batch& batch, int64_t begin, int64_t end) {
-  Batch part;
-  part.rows = end - begin;
-  int64_t next = 0;
-  for (const Piece& piece : batch.pieces) {
-    if (piece.gathered()) {
-      const auto from = std::lower_bound(piece.places.begin(), piece.places.end(), begin);
-      const auto to = std::lower_bound(from, piece.places.end(), end);
-      if (from == to) continue;
-      const auto skipped = from - piece.places.begin();
-      Piece some{piece.rows, piece.file, piece.first_row, {}, {from, to}, piece.taken};
-      some.sources.assign(piece.sources.begin() + skipped,
-                          piece.sources.begin() + skipped + (to - from));
-      if (piece.taken) some.rows = piece.rows->Slice(skipped, to - from);
-      for (uint32_t& place : some.places) place -= static_cast<uint32_t>(begin);
-      part.pieces.push_back(std::move(some));
-      continue;
-    }
-    const int64_t first = next;
-    next += piece.rows->num_rows();
-    const int64_t from = std::max(begin, first);
-    const int64_t to = std::min(end, next);
-    if (from >= to) continue;
-    part.pieces.push_back({piece.rows->Slice(from - first, to - from),
-                           piece.file,
-                           piece.first_row + from - first,
-                           {},
-                           {}});
-  }
-  return part;
-}
-
-// Finds the rows that do not fit by halves: trying them one after another would take a
-// time that grows with the square of their number.
-struct MisfitFinder {
-  MisfitFinder(const Dataset& of, const Fits& whether, int64_t rows)
-      : dataset(of), fits(whether), left_out(static_cast<size_t>(rows)) {}
-
-  // Looks through a batch that does not fit, whose first row is the `begin`-th.
-  Status Split(const Batch& batch, int64_t begin) {
-    if (batch.rows < 2) return Find(batch, begin);
-    const int64_t half = batch.rows / 2;
-    ARROW_RETURN_NOT_OK(Find(SliceOf(batch, 0, half), begin));
-    return Find(SliceOf(batch, half, batch.rows), begin + half);
-  }
-
-  Status Find(const Batch& batch, int64_t begin) {
-    Misfit misfit;
-    const Status status = fits(batch, &misfit);
-    if (status.ok() || !status.IsInvalid()) return status;
-    if (batch.rows > 1) return Split(batch, begin);
-    Note(batch, begin, misfit, status);
-    return Status::OK();
-  }
-
-  void Note(const Batch& batch, int64_t begin, const Misfit& misfit,
-            const Status& status) {
-    const auto [file, row] = PlaceOf(batch, misfit.row);
-    const std::string& path = dataset.files()[file].path;
-    bad.push_back(BadRowJson(
-        path, row + 1,
-        HiddenText(MakeBadRow(0, MisfitAt(dataset, batch, misfit, status), path))));
-    left_out[static_cast<size_t>(begin + misfit.row)] = true;
-  }
-
-  const Dataset& dataset;
-  const Fits& fits;
-  std::vector<bool> left_out;
-  std::vector<std::string> bad;
-};
-
 }  // namespace
 
 void Batch::Shorten(int64_t count) {
@@ -227,49 +83,6 @@ void Batch::Shorten(int64_t count) {
     }
     count -= piece->num_rows();
   }
-}
-
-Status LeaveOutBad(const Dataset& dataset, Batch* batch) {
-  std::vector<bool> left_out(static_cast<size_t>(batch->rows));
-  int64_t next = 0;
-  for (Piece& piece : batch->pieces) {
-    const int64_t first = next;
-    next += piece.num_rows();
-    const int hidden = BadRowsIndex(*piece.rows->schema());
-    if (hidden < 0) continue;
-    const auto faults =
-        std::static_pointer_cast<arrow::StringArray>(piece.rows->column(hidden));
-    ARROW_ASSIGN_OR_RAISE(piece.rows, piece.rows->RemoveColumn(hidden));
-    for (int64_t i = 0; i < piece.num_rows(); ++i) {
-      const int64_t source = piece.source(i);
-      if (faults->IsNull(source)) continue;
-      left_out[piece.gathered() ? piece.places[i] : first + i] = true;
-      ++batch->skipped;
-      std::string json = BadRowJson(dataset.files()[piece.file].path,
-                                    piece.row_of_file(i) + 1, faults->GetView(source));
-      if (!json.empty()) batch->bad.push_back(std::move(json));
-    }
-  }
-  return batch->skipped > 0 ? LeaveOut(left_out, batch) : Status::OK();
-}
-
-Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status& status,
-                       const Fits& fits, Batch* batch) {
-  MisfitFinder finder(dataset, fits, batch->rows);
-  ARROW_RETURN_NOT_OK(finder.Split(*batch, 0));
-  // What fits in parts only.
-  if (finder.bad.empty()) finder.Note(*batch, 0, first, status);
-  batch->skipped += static_cast<int64_t>(finder.bad.size());
-  for (std::string& each : finder.bad) batch->bad.push_back(std::move(each));
-  return LeaveOut(finder.left_out, batch);
-}
-
-Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
-                const Status& status) {
-  if (!status.IsInvalid()) return status;
-  const auto [file, row] = PlaceOf(batch, misfit.row);
-  return Status::IOError(dataset.files()[file].path, ": row ", row + 1, ", column ",
-                         Quoted(misfit.column), ": ", status.message());
 }
 
 Result<Piece> Gather(const Piece& piece) {

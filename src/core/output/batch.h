@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -58,27 +57,6 @@ struct Batch {
   /// Keeps its first rows only; not of a gathered one.
   void Shorten(int64_t count);
 };
-
-/// Where a batch has something that the output cannot hold: an Invalid status, and these.
-struct Misfit {
-  int64_t row = 0;
-  std::string column;
-};
-
-/// Leaves the bad rows out of a batch that has just been cut.
-Status LeaveOutBad(const Dataset& dataset, Batch* batch);
-
-/// Whether an output can hold a batch: OK, Invalid with a misfit, or another error.
-using Fits = std::function<Status(const Batch&, Misfit*)>;
-
-/// Leaves the rows that do not fit out of a batch, as ones that cannot be read. Some do
-/// not: `first`, with its `status`.
-Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status& status,
-                       const Fits& fits, Batch* batch);
-
-/// The error that a misfit is, with its place; other statuses as they are.
-Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
-                const Status& status);
 
 /// The piece with `rows` taken.
 Result<Piece> Gather(const Piece& piece);

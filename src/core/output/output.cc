@@ -106,4 +106,22 @@ Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
   return output;
 }
 
+Result<OutputBatch> MakeFittingOutput(const Dataset& dataset,
+                                      const OutputOptions& options, Batch* batch,
+                                      Misfit* misfit) {
+  const auto make = [&](const Batch& part, Misfit* found) {
+    return Guarded([&] { return MakeOutput(part, options, found); });
+  };
+  const auto fits = [&](const Batch& part, Misfit* found) {
+    return make(part, found).status();
+  };
+  for (;;) {
+    auto made = make(*batch, misfit);
+    if (made.ok() || !made.status().IsInvalid() || !options.leave_out_misfits) {
+      return made;
+    }
+    ARROW_RETURN_NOT_OK(LeaveOutMisfits(dataset, *misfit, made.status(), fits, batch));
+  }
+}
+
 }  // namespace fast_axolotl

@@ -11,6 +11,7 @@
 #include "core/common/error.h"
 #include "core/output/batch.h"
 #include "core/output/columns.h"
+#include "core/output/misfits.h"
 #include "core/output/pack_unit.h"
 #include "core/output/pad_columns.h"
 
@@ -42,6 +43,12 @@ struct OutputBatch {
 /// Makes the output of a batch. An Invalid status comes with `*misfit`.
 Result<OutputBatch> MakeOutput(const Batch& batch, const OutputOptions& options,
                                Misfit* misfit);
+
+/// The same of a batch's rows that fit; the others are left out of it, where
+/// `options.leave_out_misfits`.
+Result<OutputBatch> MakeFittingOutput(const Dataset& dataset,
+                                      const OutputOptions& options, Batch* batch,
+                                      Misfit* misfit);
 
 /// Checks that there are tokens to pack.
 Status CheckPack(const PackColumns& pack, const arrow::Schema& schema);

@@ -11,7 +11,7 @@
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/index/lengths.h"
-#include "core/output/batch.h"
+#include "core/output/misfits.h"
 #include "core/output/pack.h"
 #include "core/plan/plan.h"
 

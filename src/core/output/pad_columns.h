@@ -9,8 +9,8 @@
 
 #include "arrow/type.h"
 #include "core/common/error.h"
-#include "core/output/batch.h"
 #include "core/output/columns.h"
+#include "core/output/misfits.h"
 #include "core/output/pad.h"
 #include "core/output/sequences.h"
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/output/misfits.h"
+
 namespace fast_axolotl {
 
 // Fills `next_` until it is whole or nothing more comes; false if the time ended first.

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/output/misfits.h"
+
 namespace fast_axolotl {
 
 LaneReader::LaneReader(PlannedSource source, int64_t lane, int64_t number,

@@ -9,6 +9,7 @@
 #include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/output/list_column.h"
+#include "core/output/misfits.h"
 
 namespace fast_axolotl {
 namespace {

@@ -57,16 +57,8 @@ OutputReader::~OutputReader() {
 Result<OutputBatch> OutputReader::Make(Batch batch, Status* failure) {
   for (;;) {
     Misfit misfit;
-    auto output = Guarded([&] { return MakeOutput(batch, options_, &misfit); });
+    auto output = MakeFittingOutput(*dataset_, options_, &batch, &misfit);
     if (output.ok()) return output;
-    if (options_.leave_out_misfits && output.status().IsInvalid()) {
-      const auto fits = [this](const Batch& part, Misfit* found) {
-        return Guarded([&] { return MakeOutput(part, options_, found); }).status();
-      };
-      ARROW_RETURN_NOT_OK(
-          LeaveOutMisfits(*dataset_, misfit, output.status(), fits, &batch));
-      continue;
-    }
     batch.cut = true;
     *failure = MisfitAt(*dataset_, batch, misfit, output.status());
     // A shuffled batch has its rows from anywhere: it comes whole or not at all.
