@@ -359,28 +359,31 @@ def test_lengths_of_what_has_none(token_parts, cache):
     assert kept(cache) == []
 
 
-def test_measuring_tells_its_progress_and_passes_errors_on(
-    token_parts, cache, monkeypatch
-):
+def test_measuring_tells_its_progress_and_passes_errors_on(tmp_path, cache, monkeypatch):
+    # Long enough for progress to be told before it is done.
+    lists = pa.ListArray.from_arrays(range(0, 32_000_001, 32), pa.repeat(7, 32_000_000))
+    pq.write_table(pa.table({"input_ids": lists}), tmp_path / "0.parquet")
+    pq.write_table(pa.table({"input_ids": [[1]]}), tmp_path / "1.parquet")
+    files = str(tmp_path / "*.parquet")
     build = _core.build_index
     # So that all that is told is of the lengths.
     monkeypatch.setattr(_core, "build_index", lambda *args: build(*args[:-1], None))
-    calls = []
-    fast_axolotl.build_index(
-        token_parts, lengths="input_ids", progress=lambda *told: calls.append(told)
-    )
-    size = sum(path.stat().st_size for path in token_parts.iterdir())
-    assert {total for _, total in calls} == {size}
-    assert calls == sorted(calls)
-    for lengths in kept(cache):
-        lengths.unlink()
 
     def refuse(done, total):
         raise KeyError("enough")
 
     with pytest.raises(KeyError, match="enough"):
-        fast_axolotl.build_index(token_parts, lengths="input_ids", progress=refuse)
+        fast_axolotl.build_index(files, lengths="input_ids", progress=refuse)
     assert kept(cache) == []
+    calls = []
+    fast_axolotl.build_index(
+        files, lengths="input_ids", progress=lambda *told: calls.append(told)
+    )
+    assert {total for _, total in calls} == {
+        sum(path.stat().st_size for path in tmp_path.glob("*.parquet"))
+    }
+    assert calls == sorted(calls)
+    assert len(kept(cache)) == 2
 
 
 def test_build_index_tells_its_progress_and_passes_errors_on(long_work, cache):
