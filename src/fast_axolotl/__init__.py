@@ -14,10 +14,7 @@ from fast_axolotl._formats import detect_format, list_supported_formats  # noqa:
 from fast_axolotl._reader import (  # noqa: E402
     StreamingReader,
     _rust_streaming_reader,
-    build_index,
-    count_rows,
     streaming_dataset_reader,
-    validate,
 )
 
 # `typing` is for type checkers alone, here and in all that is imported here; to them the
@@ -31,6 +28,7 @@ if TYPE_CHECKING:
     from fast_axolotl._csv_options import CsvOptions
     from fast_axolotl._dataset import StreamingDataset
     from fast_axolotl._epochs import Tail
+    from fast_axolotl._files import build_index, count_rows, validate
     from fast_axolotl._mix import MixedDataset, Stop
     from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
@@ -91,11 +89,14 @@ _LATER = {
     "PadCollator": "_tensors",
     "PadOptions": "_tensors",
     "Stats": "_stats",
+    "build_index": "_files",
     "concatenate_and_pack": "_sequences",
+    "count_rows": "_files",
     "create_padding_mask": "_sequences",
     "merge_states": "_state",
     "pack_sequences": "_sequences",
     "pad_sequences": "_sequences",
+    "validate": "_files",
 }
 
 if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
