@@ -162,6 +162,38 @@ def test_a_replaced_batch_is_the_same_after_a_resume(twins):
         assert taken + [ids_of(batch) for batch in other] == whole
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize(("lanes", "world"), [(1, 2), (2, 3), (4, 3), (3, 2)])
+def test_what_replaces_a_batch_is_of_its_lane_whoever_reads_it(
+    twins, lanes, world, shuffle
+):
+    # Ranks that do not divide the lanes see no lane whole.
+    bad, good = twins
+    options: Any = {"shuffle": shuffle, "shuffle_window": 64, "num_lanes": lanes}
+    options["tail"] = "drop"
+    whole = StreamingDataset(good, 3, distributed=(0, 1), **options)
+    state = whole.state_dict()
+    batches = [[i for i in ids_of(batch) if i not in BAD] for batch in whole]
+
+    def expected(number: int) -> list[int]:
+        before = [ids for ids in batches[number % lanes : number + 1 : lanes] if ids]
+        return before[-1] if before else next(filter(None, batches[number::lanes]))
+
+    for rank in range(world):
+        # From the start, and from where a batch in the midst is to be replaced.
+        for start in (0, 70):
+            data = StreamingDataset(
+                bad, 3, on_error="skip", distributed=(rank, world), **options
+            )
+            mark = iter(data).state_dict()["fingerprint"]
+            data.load_state_dict({**state, "fingerprint": mark, "batch": start})
+            share = range(start + rank, len(batches), world)
+            left = (len(batches) - start) // world
+            assert [ids_of(batch) for batch in data] == [
+                expected(number) for number in share[:left]
+            ]
+
+
 def test_each_bad_row_is_told_once_and_in_full(twins, tmp_path):
     bad, _ = twins
     told: list[BadRow] = []

@@ -24,6 +24,27 @@ LaneSet::LaneSet(PlannedSource source, int64_t lanes, ScanOptions scan)
 
 Result<std::optional<Batch>> LaneSet::Next(int64_t lane, int64_t number,
                                            std::chrono::milliseconds timeout) {
+  if (search_ && search_->lane == lane && search_->number == number) {
+    return Replace(timeout);
+  }
+  search_.reset();
+  ARROW_ASSIGN_OR_RAISE(std::optional<Batch> batch, Read(lane, number, timeout));
+  if (!batch || !source_.replace) return batch;
+  if (batch->rows == 0) {
+    search_ = Search{lane,   number, std::move(*batch), number, number,
+                     number, number, nullptr,           {}};
+    return Replace(timeout);
+  }
+  Known& known = known_[lane];
+  known.last = Good{number, *batch};
+  known.last->batch.bad.clear();
+  known.last->batch.skipped = 0;
+  known.empty_to = number + 1;
+  return batch;
+}
+
+Result<std::optional<Batch>> LaneSet::Read(int64_t lane, int64_t number,
+                                           std::chrono::milliseconds timeout) {
   auto& reader = lanes_[lane];
   if (reader && reader->number() <= number) {
     // Others give the batches between.
@@ -31,41 +52,93 @@ Result<std::optional<Batch>> LaneSet::Next(int64_t lane, int64_t number,
   } else {
     reader = std::make_unique<LaneReader>(source_, lane, number, scan_);
   }
-  ARROW_ASSIGN_OR_RAISE(std::optional<Batch> batch, reader->Next(timeout));
-  if (!batch || !source_.replace) return batch;
-  if (batch->rows == 0) {
-    if (!last_.contains(lane)) {
-      ARROW_ASSIGN_OR_RAISE(last_[lane], Replacement(lane, number));
-    }
-    Batch other = last_[lane];
-    other.bad = std::move(batch->bad);
-    other.skipped = batch->skipped;
-    return other;
+  return reader->Next(timeout);
+}
+
+// What to give for the empty batch, if that is known.
+const LaneSet::Good* LaneSet::Replacement() const {
+  const auto known = known_.find(search_->lane);
+  if (known == known_.end()) return nullptr;
+  const auto& [first, last, empty_to] = known->second;
+  if (first && search_->number < first->number) return &*first;
+  if (!last || last->number >= search_->number) return nullptr;
+  return search_->empty_from <= empty_to ? &*last : nullptr;
+}
+
+// Gives, in place of the empty batch that was asked for, the batch with rows that comes
+// last before it in its lane, or else first behind it: the same for whoever looks, and
+// whenever, whichever batches of the lane were given here.
+Result<std::optional<Batch>> LaneSet::Replace(std::chrono::milliseconds timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  const Good* other = nullptr;
+  while (!(other = Replacement())) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+        deadline - std::chrono::steady_clock::now());
+    if (left.count() <= 0) return std::nullopt;
+    ARROW_ASSIGN_OR_RAISE(const bool looked, Look(left));
+    if (!looked) return std::nullopt;
   }
-  last_[lane] = *batch;
-  last_[lane].bad.clear();
-  last_[lane].skipped = 0;
+  if (other->number < search_->number)
+    known_[search_->lane].empty_to = search_->number + 1;
+  Batch batch = other->batch;
+  batch.bad = std::move(search_->empty.bad);
+  batch.skipped = search_->empty.skipped;
+  search_.reset();
   return batch;
 }
 
-// The batch with rows that comes last before the `number`-th of a lane, or else first
-// behind it: the same for whoever looks, and whenever.
-Result<Batch> LaneSet::Replacement(int64_t lane, int64_t number) {
-  const auto read = [&](int64_t other) -> Result<Batch> {
-    LaneReader reader(source_, lane, other, scan_);
-    std::optional<Batch> batch;
-    while (!batch) {
-      ARROW_ASSIGN_OR_RAISE(batch, reader.Next(std::chrono::milliseconds(50)));
-    }
-    return std::move(*batch);
-  };
-  for (int64_t i = 1; i < source_.plan->LaneBatches(lane); ++i) {
-    const int64_t other = i <= number ? number - i : i;
-    ARROW_ASSIGN_OR_RAISE(Batch batch, read(other));
-    if (batch.rows > 0) return batch;
+// Goes through one batch more of the search; false if the time ended first.
+Result<bool> LaneSet::Look(std::chrono::milliseconds timeout) {
+  Search& search = *search_;
+  if (search.at == search.end) ARROW_RETURN_NOT_OK(Turn());
+  ARROW_ASSIGN_OR_RAISE(std::optional<Batch> batch, search.reader->Next(timeout));
+  if (!batch) return false;
+  if (batch->rows > 0) {
+    batch->bad.clear();
+    batch->skipped = 0;
+    search.found = Good{search.at, std::move(*batch)};
   }
-  return Status::IOError("no row of lane ", lane,
-                         " can be read, so there is nothing to give in its turn");
+  ++search.at;
+  Settle();
+  return true;
+}
+
+// Chooses the batches to go through next: backwards, twice as many each time because a
+// lane can only be read forwards, and at last those behind the empty one.
+Status LaneSet::Turn() {
+  Search& search = *search_;
+  if (search.empty_from > 0) {
+    const int64_t gone = std::max<int64_t>(search.number - search.empty_from, 1);
+    search.begin = std::max<int64_t>(search.empty_from - gone, 0);
+    search.end = search.empty_from;
+  } else {
+    search.begin = search.number + 1;
+    search.end = source_.plan->LaneBatches(search.lane);
+    if (search.begin == search.end || search.at == search.end) {
+      const int64_t lane = search.lane;
+      search_.reset();
+      return Status::IOError("no row of lane ", lane,
+                             " can be read, so there is nothing to give in its turn");
+    }
+  }
+  search.at = search.begin;
+  search.reader = std::make_unique<LaneReader>(source_, search.lane, search.begin, scan_);
+  return Status::OK();
+}
+
+// Keeps what the batches that were gone through tell.
+void LaneSet::Settle() {
+  Search& search = *search_;
+  Known& known = known_[search.lane];
+  if (search.begin > search.number) {
+    if (search.found) known.first = std::move(search.found);
+  } else if (search.at == search.end) {
+    if (search.found) {
+      known.last = std::move(search.found);
+      known.empty_to = search.number;
+    }
+    search.empty_from = search.begin;
+  }
 }
 
 }  // namespace fast_axolotl
