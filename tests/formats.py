@@ -301,7 +301,9 @@ def read_batches(path: Any, batch_size: int = 1000, **options: Any) -> list[dict
         return list(reader)
 
 
-def rows_of(batch: dict[str, list]) -> list[dict[str, Any]]:
+def rows_of(batch: Any) -> list[dict[str, Any]]:
+    if not isinstance(batch, dict):
+        batch = batch.to_pydict()
     return [
         dict(zip(batch, row, strict=True)) for row in zip(*batch.values(), strict=True)
     ]

@@ -217,3 +217,21 @@ def test_output_of_one_schema_has_the_rows_before_it_too(tmp_path):
     )
     assert read == list(range(good))
     assert f"after row {good} of the file" in error
+
+
+@pytest.mark.parametrize("output", ["python", "arrow", "numpy"])
+def test_an_index_outside_its_dictionary_is_an_error(output, tmp_path):
+    """Whoever got such a batch would read memory that is not the column's."""
+    path = tmp_path / "data.parquet"
+    rows = pa.array(["a", "b", "c"] * 40).dictionary_encode()
+    table = pa.table({"id": range(240), "word": pa.chunked_array([rows, rows])})
+    pq.write_table(table, path, row_group_size=120, compression="none")
+    data = path.read_bytes()
+    packed = bytes([0b00_10_01_00, 0b01_00_10_01, 0b10_01_00_10] * 10)
+    assert data.count(packed) == 2
+    at = data.rindex(packed)
+    path.write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+    rows, error = read_until_error(path, batch_size=7, output=output)
+    assert rows == [{"id": i, "word": "abc"[i % 3]} for i in range(120)]
+    assert str(path) in str(error)
+    assert "out of bounds" in str(error)

@@ -6,6 +6,7 @@
 
 #include "core/format/columnar/budget.h"
 #include "core/format/columnar/caught.h"
+#include "core/format/columnar/validate.h"
 
 namespace fast_axolotl {
 
@@ -78,7 +79,7 @@ Result<std::shared_ptr<arrow::RecordBatch>> ColumnGroup::Read() {
       return Status::IOError("expected ", rows_, " rows in this row group, found ",
                              begin + found);
     }
-    ARROW_RETURN_NOT_OK(rest_->Validate());
+    ARROW_RETURN_NOT_OK(ValidateDecoded(*rest_));
     const int64_t taken = std::min(wanted - found, rest_->num_rows());
     pieces.push_back(rest_->Slice(0, taken));
     rest_ = taken < rest_->num_rows() ? rest_->Slice(taken) : nullptr;

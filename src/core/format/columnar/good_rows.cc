@@ -7,6 +7,7 @@
 #include "arrow/array/concatenate.h"
 #include "core/format/columnar/caught.h"
 #include "core/format/columnar/columnar.h"
+#include "core/format/columnar/validate.h"
 
 namespace fast_axolotl {
 namespace {
@@ -22,7 +23,7 @@ Status ReadStep(const ColumnSteps& column, int64_t rows, arrow::ArrayVector* val
     std::shared_ptr<arrow::RecordBatch> batch;
     ARROW_RETURN_NOT_OK(column.rows->ReadNext(&batch));
     if (!batch) return Status::IOError("rows are missing in this row group");
-    ARROW_RETURN_NOT_OK(batch->Validate());
+    ARROW_RETURN_NOT_OK(ValidateDecoded(*batch));
     rows -= batch->num_rows();
     read.push_back(batch->column(0));
   }

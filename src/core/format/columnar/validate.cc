@@ -54,6 +54,12 @@ bool AreValidStrings(const arrow::Array& column) {
   }
 }
 
+bool HasDictionary(const arrow::DataType& type) {
+  return type.id() == arrow::Type::DICTIONARY ||
+         std::any_of(type.fields().begin(), type.fields().end(),
+                     [](const auto& field) { return HasDictionary(*field->type()); });
+}
+
 }  // namespace
 
 Status ValidateBatch(const arrow::RecordBatch& batch) {
@@ -68,6 +74,14 @@ Status ValidateBatch(const arrow::RecordBatch& batch) {
   return arrow::RecordBatch::Make(arrow::schema(std::move(fields)), batch.num_rows(),
                                   std::move(rest))
       ->ValidateFull();
+}
+
+Status ValidateDecoded(const arrow::RecordBatch& batch) {
+  ARROW_RETURN_NOT_OK(batch.Validate());
+  for (const auto& column : batch.columns()) {
+    if (HasDictionary(*column->type())) ARROW_RETURN_NOT_OK(column->ValidateFull());
+  }
+  return Status::OK();
 }
 
 }  // namespace fast_axolotl
