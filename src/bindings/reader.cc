@@ -149,6 +149,7 @@ class Reader {
    public:
     explicit Turn(Reader* reader) : reader_(reader) {
       if (::getpid() != reader->process_) {
+        if (reader->closed_) throw nb::stop_iteration();
         PyErr_SetString(PyExc_RuntimeError,
                         "this reader was opened before a fork and belongs to the parent "
                         "process; iterate over the dataset anew in the child");

@@ -4,8 +4,16 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from fast_axolotl import _libarrow
+
+# Elsewhere the module for another Python would just not be found.
+if "t" in getattr(sys, "abiflags", ""):
+    raise ImportError(
+        "fast_axolotl does not support free-threaded CPython yet: use a Python that has "
+        "the GIL, such as python3.13 instead of python3.13t"
+    )
 
 _libarrow.preload(os.path.dirname(os.path.realpath(__file__)))
 

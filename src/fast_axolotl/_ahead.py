@@ -73,7 +73,7 @@ class Ahead:
 
     def next_batch(self) -> Any:  # noqa: ANN401  (what the functions made of it)
         """Return the next result."""
-        if os.getpid() != self._process:
+        if os.getpid() != self._process and self._end is None:
             raise RuntimeError(
                 "this reader was opened before a fork and belongs to the parent process; "
                 "iterate over the dataset anew in the child"
@@ -142,12 +142,12 @@ class Ahead:
         work = self._work
         work.stopped = True
         self.held = None
-        if os.getpid() != self._process:
-            self._source.close()
-            return
         # Whatever lies ready is not given any more. An error that was, comes again.
         if self._end is None:
             self._end = StopIteration()
+        if os.getpid() != self._process:
+            self._source.close()
+            return
         # Whoever waits for a result is to wake up.
         work.put(StopIteration())
         work.room.ring()
