@@ -144,6 +144,35 @@ def test_a_cut_stream_is_indexed_as_far_as_it_goes(cut, tmp_path, monkeypatch):
         list(StreamingDataset(path, 64, shuffle=True))
     assert len(fa.validate(path, index=True)) == 1
     assert sorted(ids_of(StreamingDataset(path, 64, shuffle=True))) == sorted(left)
+    # No index is needed here, but for what it leaves out.
+    data = StreamingDataset(path, 64)
+    assert ids_of(data) == left
+    assert data.num_rows == len(left)
+    # How many rows there are is not known for that.
+    with pytest.raises(OSError, match=r"a\.jsonl\.gz"):
+        fa.count_rows(path)
+
+
+@pytest.mark.parametrize("at", [0.02, 0.3, 0.6])
+def test_a_plan_has_the_rows_before_damage_in_a_stream(tmp_path, monkeypatch, at):
+    """The index is made by another decoder, which must go as far as the first."""
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.jsonl.gz"
+    lines = [
+        f'{{"id": {i}, "text": "{i * 2654435761 % 2**32:08x}"}}\n' for i in range(900)
+    ]
+    data = bytearray(gzip.compress("".join(lines).encode()))
+    place = int(len(data) * at)
+    data[place : place + 8] = b"\xff" * 8
+    path.write_bytes(data)
+    left = ids_of(streaming_dataset_reader(path, 64, on_error="skip"))
+    for _ in range(2):
+        for lanes in (1, 2):
+            planned = StreamingDataset(path, 64, num_lanes=lanes, on_error="skip")
+            assert sorted(ids_of(planned)) == sorted(left)
+        (row,) = fa.validate(path)
+        assert row.row == len(left) + 1
+        fa.validate(path, index=True)
 
 
 @pytest.mark.parametrize("name", ["a.parquet", "b.parquet", "c.parquet"])

@@ -110,14 +110,6 @@ std::vector<std::string> Damages(const DatasetIndex& index, const Dataset& datas
   return damages;
 }
 
-int64_t BadRowsOf(const DatasetIndex& index) {
-  int64_t rows = 0;
-  for (size_t i = 0; i < index.files(); ++i) {
-    rows += static_cast<int64_t>(index.file(i)->bad.size());
-  }
-  return rows;
-}
-
 // Files of which any part is reached only from their start.
 std::vector<size_t> FromStart(const DatasetIndex& index) {
   std::vector<size_t> files;
@@ -125,6 +117,14 @@ std::vector<size_t> FromStart(const DatasetIndex& index) {
     if (index.file(i)->from_start) files.push_back(i);
   }
   return files;
+}
+
+int64_t BadRowsOf(const DatasetIndex& index) {
+  int64_t rows = 0;
+  for (size_t i = 0; i < index.files(); ++i) {
+    rows += static_cast<int64_t>(index.file(i)->bad.size());
+  }
+  return rows;
 }
 
 std::shared_ptr<Plan> PlanOf(const DatasetIndex& index, bool shuffle, uint64_t seed,
@@ -162,6 +162,8 @@ void RegisterPlan(nb::module_& m) {
                    "Files of which any part is reached only from their start.")
       .def_prop_ro("bad_rows", &BadRowsOf,
                    "The number of rows that are left out because they cannot be read.")
+      .def_prop_ro("leaves_out", &DatasetIndex::leaves_out,
+                   "Whether what was found to be unreadable beforehand is left out.")
       .def(
           "damages", &Damages, nb::arg("dataset"), nb::arg("validated") = false,
           "What of the files is not in the index, as objects of JSON. validated: also of "

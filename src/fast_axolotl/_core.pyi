@@ -74,6 +74,10 @@ class Index:
     def bad_rows(self) -> int:
         """The number of rows that are left out because they cannot be read."""
 
+    @property
+    def leaves_out(self) -> bool:
+        """Whether what was found to be unreadable beforehand is left out."""
+
     def damages(self, dataset: Dataset, validated: bool = False) -> list[str]:
         """
         What of the files is not in the index, as objects of JSON. validated: also of files whose index was made to leave it out.

@@ -190,7 +190,7 @@ class StreamingDataset(EpochDataset):
         if not _core.leaves_out(_core.index_folder()):
             return False
         index = _core.load_index(self._open(), _core.index_folder())
-        return index is not None and index.bad_rows > 0
+        return index is not None and index.leaves_out
 
     def __getstate__(self) -> dict[str, Any]:
         state = {

@@ -70,7 +70,8 @@ def count_rows(
     if exact:
         return rows
     index = _core.load_index(dataset, _core.index_folder())
-    if index is not None:
+    # What is lost with damage is not counted: that is an error, whatever is kept.
+    if index is not None and not index.damages(dataset, validated=True):
         return index.rows + index.bad_rows
     return _core.count_rows(dataset, options.threads(1), _tick(progress, dataset))
 

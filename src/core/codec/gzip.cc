@@ -167,6 +167,7 @@ class RecordingDecoder {
 
   Result<int64_t> Step(CompressedInput& input, uint8_t* out, int64_t room) {
     if (!started_) return Status::OutOfMemory("zlib cannot be started");
+    if (!fault_.empty()) return Status::IOError(fault_);
     if (finished_) {
       while (input.available > 0 && *input.next == 0) {
         Take(input, 1);
@@ -192,11 +193,14 @@ class RecordingDecoder {
     if (code == Z_STREAM_END) {
       finished_ = true;
     } else if (code != Z_OK && code != Z_BUF_ERROR) {
-      return Status::IOError(stream_.msg ? stream_.msg : "cannot be decompressed");
+      fault_ = stream_.msg ? stream_.msg : "cannot be decompressed";
+      // Output that came with the fault precedes it and goes out first.
+      if (wrote == 0) return Status::IOError(fault_);
     }
     // zlib's manual: 128 says that a block has just ended, 64 that it was the last one;
     // the low bits are those of the last byte that are not used yet.
-    const bool border = (stream_.data_type & 128) && !(stream_.data_type & 64);
+    const bool border =
+        fault_.empty() && (stream_.data_type & 128) && !(stream_.data_type & 64);
     // A point without any of its member before it would stand for the member's start.
     if (border && member_ > 0 && out_ - points_->back().out >= kPointDistance) Note();
     return wrote;
@@ -227,6 +231,7 @@ class RecordingDecoder {
   z_stream stream_{};
   bool started_ = false;
   bool finished_ = false;
+  std::string fault_;
   int64_t in_ = 0;
   int64_t out_ = 0;
   uint32_t crc_ = 0;

@@ -76,6 +76,9 @@ struct FileIndex {
   /// All rows were read, and `bad` are those that cannot be.
   bool validated = false;
 
+  /// Whether something was found to be unreadable beforehand, and is left out.
+  bool leaves_out() const { return !bad.empty() || (validated && !damage.empty()); }
+
   /// The smallest run of parts of `fragment` that holds its rows `[begin, end)`; the
   /// fragment itself where it has no parts.
   Fragment Narrow(const Fragment& fragment, int64_t begin, int64_t end) const;

@@ -25,7 +25,7 @@ class DatasetIndex {
         entries_.push_back({file, fragment});
         rows_ += fragment.rows;
       }
-      leaves_out_ |= !files_[file]->bad.empty();
+      leaves_out_ |= files_[file]->leaves_out();
     }
   }
 
@@ -34,7 +34,7 @@ class DatasetIndex {
   /// All fragments, in the order of the files and of the rows in them.
   const std::vector<Entry>& entries() const { return entries_; }
   int64_t rows() const { return rows_; }
-  /// Whether rows were found to be bad beforehand, and are left out.
+  /// Whether something was found to be unreadable beforehand, and is left out.
   bool leaves_out() const { return leaves_out_; }
 
  private:

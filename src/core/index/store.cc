@@ -239,7 +239,7 @@ Status IndexStore::Keep(const Input& input, const ReadOptions& options,
   std::error_code ignored;
   fs::create_directories(folder_, ignored);
   const fs::path folder(folder_);
-  if ((!index.bad.empty() && !Write(folder / kLeavesOut, "")) ||
+  if ((index.leaves_out() && !Write(folder / kLeavesOut, "")) ||
       !Write(folder / NameOf(key, input, options), EncodeIndex(index, key))) {
     return ErrnoError(errno, folder_, "cannot keep the index");
   }

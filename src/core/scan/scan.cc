@@ -317,7 +317,7 @@ Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
   ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(file));
   ReadOptions options = options_;
   // Bad rows that are known are passed over, whatever becomes of others.
-  options.keep_bad_rows |= index_ && !index_->file(file)->bad.empty();
+  options.keep_bad_rows |= index_ && index_->file(file)->leaves_out();
   ARROW_ASSIGN_OR_RAISE(
       OpenedFile opened,
       input.format->open(input, options, index_ ? index_->file(file) : nullptr));
