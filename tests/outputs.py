@@ -1,21 +1,93 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Batches of every output as lists of Python values, to compare them with each other."""
+"""Files to read, and batches of every output as lists of Python values, to compare."""
 
 from __future__ import annotations
 
 import importlib.util
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from arrow_cases import to_pylist
 
+from fast_axolotl import streaming_dataset_reader
+
 ARRAYS = ["numpy"]
 if importlib.util.find_spec("torch") is not None:
     ARRAYS.append("torch")
 OUTPUTS = [*ARRAYS, "arrow"]
+
+
+def write_ipc(path: Path, table: pa.Table, rows: int = 4, stream: bool = False) -> Path:
+    """An Arrow file, or a stream, of batches of so many rows."""
+    make = pa.ipc.new_stream if stream else pa.ipc.new_file
+    with make(path, table.schema) as writer:
+        writer.write_table(table, max_chunksize=rows)
+    return path
+
+
+def write_lines(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def mixed(folder: Path) -> list[Path]:
+    """Files of several formats, which a folder alone may not hold."""
+    return sorted(folder.iterdir())
+
+
+def column_of(
+    path: Any, batch_size: int = 1000, output: str = "numpy", **options: Any
+) -> list[Any]:
+    """Column x of all batches."""
+    with streaming_dataset_reader(path, batch_size, output=output, **options) as reader:
+        return [batch["x"] for batch in reader]
+
+
+def read_arrow(path: Any, batch_size: int = 1000, **options: Any) -> list[pa.RecordBatch]:
+    with streaming_dataset_reader(path, batch_size, output="arrow", **options) as reader:
+        return list(reader)
+
+
+def arrow_column(path: Any, batch_size: int = 1000, **options: Any) -> pa.ChunkedArray:
+    """Column x as pyarrow has it, of all batches."""
+    batches = read_arrow(path, batch_size, **options)
+    assert len({str(batch.schema) for batch in batches}) == 1
+    for batch in batches:
+        batch.validate(full=True)
+    return pa.chunked_array([batch["x"] for batch in batches])
+
+
+def stable(kind: pa.DataType) -> pa.DataType:
+    """The type of a stream of blocks: dictionaries get indices that do not run out."""
+    if pa.types.is_dictionary(kind):
+        index = kind.index_type if kind.index_type.bit_width >= 32 else pa.int32()
+        return pa.dictionary(index, kind.value_type, kind.ordered)
+    if pa.types.is_list(kind):
+        return pa.list_(stable(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(stable(field.type)) for field in kind])
+    return kind
+
+
+def until_error(
+    path: Any, batch_size: int = 1000, output: str = "numpy", **options: Any
+) -> tuple[list[Any], str]:
+    """The batches before the error, and the error; which comes again and again."""
+    reader = streaming_dataset_reader(path, batch_size, output=output, **options)
+    batches = []
+    errors: list[str] = []
+    while len(errors) < 3:
+        try:
+            batches.append(next(reader))
+            assert not errors
+        except OSError as error:
+            errors.append(str(error))
+    assert errors == errors[:1] * 3
+    return batches, errors[0]
 
 
 def _values(column: Any) -> list[Any]:
