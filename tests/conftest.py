@@ -22,3 +22,11 @@ def worker():
     worker = Worker()
     yield worker
     worker.close()
+
+
+@pytest.fixture
+def cache(tmp_path_factory, monkeypatch):
+    """The folder of indexes in an empty cache of this test's own."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(folder))
+    return folder / "index"

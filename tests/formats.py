@@ -335,3 +335,9 @@ def read_until_error(
 def exact(value: Any) -> str:
     """Tells apart all that == does not: 1, 1.0 and True; 0.0 and -0.0; NaN is NaN."""
     return repr(value)
+
+
+def write_data(folder: Path, text: str, suffix: str) -> Path:
+    path = folder / f"data{suffix}"
+    path.write_bytes(text.encode())
+    return path

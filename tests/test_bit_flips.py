@@ -9,15 +9,13 @@ rows it holds never gives another number of them.
 FAST_AXOLOTL_FLIPS=N reads N damaged files of each kind, FAST_AXOLOTL_SEED=N others.
 """
 
-import io
 import os
 import random
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from fault_worker import flipped
-from formats import CASES, PLAIN, Case, Format, table, to_arrow
+from formats import CASES, table
+from inner_cases import ids, inner, ipc_cases, parquet
 
 FLIPS = int(os.environ.get("FAST_AXOLOTL_FLIPS", "24"))
 SEED = int(os.environ.get("FAST_AXOLOTL_SEED", "0"))
@@ -32,34 +30,6 @@ DATA = table(
 )
 
 
-def ids(items):
-    return [item.id for item in items]
-
-
-def parquet(**options):
-    def write(data):
-        out = io.BytesIO()
-        pq.write_table(to_arrow(data), out, row_group_size=15, **options)
-        return out.getvalue()
-
-    return write
-
-
-def ipc(new, codec):
-    def write(data):
-        arrow, out = to_arrow(data), io.BytesIO()
-        options = pa.ipc.IpcWriteOptions(compression=codec)
-        with new(out, arrow.schema, options=options) as writer:
-            writer.write_table(arrow, max_chunksize=15)
-        return out.getvalue()
-
-    return write
-
-
-def inner(id_, name, suffix, write):
-    return Case(Format(id_, name, suffix, write, text=False), PLAIN)
-
-
 # Each with and without the checksums of its pages.
 PARQUET = [
     inner(
@@ -67,6 +37,7 @@ PARQUET = [
         "parquet",
         ".parquet",
         parquet(
+            rows=15,
             compression=codec,
             data_page_version=version,
             write_page_checksum=crc,
@@ -78,17 +49,10 @@ PARQUET = [
     for version in ("1.0", "2.0")
     for crc in (True, False)
 ]
-IPC = [
-    inner(f"ipc_file:{codec}", "arrow", ".arrow", ipc(pa.ipc.new_file, codec))
-    for codec in ("lz4", "zstd")
-] + [
-    inner(f"ipc_stream:{codec}", "arrow", ".ipc", ipc(pa.ipc.new_stream, codec))
-    for codec in ("lz4", "zstd")
-]
 ALL = [
     *(case for case in CASES if not case.format.only_one_row),
     *PARQUET,
-    *IPC,
+    *ipc_cases(rows=15),
 ]
 
 

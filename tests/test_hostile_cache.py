@@ -20,13 +20,6 @@ ROWS = 300
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(folder))
-    return folder / "index"
-
-
-@pytest.fixture
 def path(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text("".join(f'{{"id": {i}, "x": "{"y" * 9000}"}}\n' for i in range(ROWS)))

@@ -19,8 +19,6 @@ from outputs import (
 
 from fast_axolotl import StreamingDataset, streaming_dataset_reader
 
-# --- nulls ------------------------------------------------------------------------------
-
 
 @pytest.mark.parametrize("output", ARRAYS)
 @pytest.mark.parametrize("kind", ["float16", "float32", "float64"])

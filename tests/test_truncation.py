@@ -16,16 +16,13 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
-from formats import CASES, PLAIN, Case, Format, table, to_arrow
+from formats import CASES, table, to_arrow
+from inner_cases import ids, inner, ipc_cases, parquet
 
 DATA = table(
     id=[1, 2, 3, 4, 5],
     text=["one", 'a,"b"', "dréi,\nvier", None, "five"],
 )
-
-
-def ids(items):
-    return [item.id for item in items]
 
 
 # --- what is left of compressed data --------------------------------------------------
@@ -205,26 +202,6 @@ def shown(row):
 # --- formats with codecs of their own -------------------------------------------------
 
 
-def parquet_with(codec):
-    def write(data):
-        out = io.BytesIO()
-        pq.write_table(to_arrow(data), out, compression=codec, row_group_size=3)
-        return out.getvalue()
-
-    return write
-
-
-def ipc_with(codec, new):
-    def write(data):
-        arrow, out = to_arrow(data), io.BytesIO()
-        options = pa.ipc.IpcWriteOptions(compression=codec)
-        with new(out, arrow.schema, options=options) as writer:
-            writer.write_table(arrow, max_chunksize=3)
-        return out.getvalue()
-
-    return write
-
-
 def feather_with(codec):
     def write(data):
         out = io.BytesIO()
@@ -234,23 +211,12 @@ def feather_with(codec):
     return write
 
 
-def inner(id_, name, suffix, write):
-    return Case(Format(id_, name, suffix, write, text=False), PLAIN)
-
-
 INNER = [
     *(
-        inner(f"parquet:{codec}", "parquet", ".parquet", parquet_with(codec))
+        inner(f"parquet:{codec}", "parquet", ".parquet", parquet(3, compression=codec))
         for codec in ("none", "gzip", "zstd", "lz4", "brotli")
     ),
-    *(
-        inner(f"ipc_file:{codec}", "arrow", ".arrow", ipc_with(codec, pa.ipc.new_file))
-        for codec in ("lz4", "zstd")
-    ),
-    *(
-        inner(f"ipc_stream:{codec}", "arrow", ".ipc", ipc_with(codec, pa.ipc.new_stream))
-        for codec in ("lz4", "zstd")
-    ),
+    *ipc_cases(rows=3),
     *(
         inner(f"feather:{codec}", "feather", ".feather", feather_with(codec))
         for codec in ("uncompressed", "zstd")
