@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from fast_axolotl._epochs import BatchSource
+    from fast_axolotl._source import BatchSource
 
 Function: TypeAlias = Callable[[Any], Any]
 

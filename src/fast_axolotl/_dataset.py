@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fast_axolotl import _core, _options, _output, _state, _topology
-from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
+from fast_axolotl._epochs import EpochDataset, Tail
 from fast_axolotl._iterator import Run
-from fast_axolotl._packing import (
-    PackedBatches,
-    Packing,
-    PlanOrder,
-)
-from fast_axolotl._progress import Progress
+from fast_axolotl._live import Live
+from fast_axolotl._packing import PackedBatches, PlanOrder
 from fast_axolotl._state import State
 from fast_axolotl._topology import Topology
 from fast_axolotl._turns import ShareTurns, Turns
@@ -30,6 +26,7 @@ if TYPE_CHECKING:
     from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
+    from fast_axolotl._source import BatchSource
     from fast_axolotl._tensors import PackOptions, Pad
     from fast_axolotl._topology import Distributed
 
@@ -38,8 +35,6 @@ if TYPE_CHECKING:
 _WINDOW_BYTES: Final = 32 << 20
 _MIN_WINDOW: Final = 1024
 _MAX_WINDOW: Final = 65536
-# Seconds of indexing before a bar is shown to a person.
-_INDEX_PATIENCE: Final = 2.0
 # Reading less than this from the start, again and again, is not worth a warning. From
 # this size on, every gzip file has places to restart from.
 _LARGE_FILE: Final = 16 << 20
@@ -149,65 +144,27 @@ class StreamingDataset(EpochDataset):
         self._shuffle = _options.boolean("shuffle", shuffle)
         self._window = _options.optional_positive("shuffle_window", shuffle_window)
         self._warned = False
-        self._opened: tuple[int, _core.Dataset] | None = None
-        self._indexed: tuple[int, _core.Index] | None = None
-        self._packs: tuple[int, Packing] | None = None
+        self._live = Live(self._options)
         self._count: tuple[int, bool] | None = None
         # What cannot be padded or packed is told now, and not with the first batch.
         self._options.handover.core(self._open())
 
-    # --- what is live, and does not travel ---------------------------------------------
-
     def _open(self) -> _core.Dataset:
-        # A fork copies locks in whatever state they are: the child looks for itself.
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), self._options.open())
-        return self._opened[1]
+        return self._live.dataset()
 
     def _index(self) -> _core.Index:
-        if self._indexed is None or self._indexed[0] != os.getpid():
-            dataset = self._open()
-            total = dataset.bytes_total
-            # Of many processes that wait for the same index one draws the bar.
-            first = not _topology.in_worker() and os.environ.get("RANK", "0") == "0"
-            with Progress(wanted=first, patience=_INDEX_PATIENCE) as progress:
-                index = _core.build_index(
-                    dataset,
-                    _core.index_folder(),
-                    self._options.threads(1),
-                    lambda done: progress(None, done, total),
-                )
-            self._indexed = (os.getpid(), index)
-            self._count = (index.rows, True)
-            # Of many processes that find the same damage one tells of it.
-            damages = index.damages(dataset) if first else []
-            if damages and self._options.bad_rows is not None:
-                self._options.bad_rows.report(damages)
-        return self._indexed[1]
-
-    def _leaves_out(self) -> bool:
-        """Whether the files were validated, and an index leaves rows out."""
-        if not _core.leaves_out(_core.index_folder()):
-            return False
-        index = _core.load_index(self._open(), _core.index_folder())
-        return index is not None and index.leaves_out
+        index = self._live.index()
+        self._count = (index.rows, True)
+        return index
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {
-            **super().__getstate__(),
-            "_opened": None,
-            "_indexed": None,
-            "_packs": None,
-        }
+        state = {**super().__getstate__(), "_live": Live(self._options)}
         if not _topology.is_spawning():
             state["_count"] = None
         return state
 
     def _changed(self, **changes: Any) -> Self:
-        other = super()._changed(**changes)
-        other._opened = self._opened  # noqa: SLF001
-        other._indexed = self._indexed  # noqa: SLF001
-        return other
+        return super()._changed(_live=self._live, **changes)
 
     def _bad_rows(self) -> BadRows | None:
         return self._options.bad_rows
@@ -263,7 +220,8 @@ class StreamingDataset(EpochDataset):
     def _epoch_batches(self, lanes: int, epoch: int) -> int:
         if self._pack is not None:
             order = self._order(epoch, lanes)
-            return self._packing(self._pack).schedule(order, self._plan(order)).batches
+            packing = self._live.packing(self._pack)
+            return packing.schedule(order, self._plan(order)).batches
         return -(-self._index().rows // self.batch_size)
 
     def _pack_order(self) -> str:
@@ -272,20 +230,6 @@ class StreamingDataset(EpochDataset):
     @property
     def _pack(self) -> PackOptions | None:
         return self._options.handover.pack
-
-    def _packing(self, pack: PackOptions) -> Packing:
-        packs = self._packs
-        # Lengths that were missing may have been measured since.
-        if packs is None or packs[0] != os.getpid() or packs[1].lengths is None:
-            packing = Packing(
-                pack,
-                self.batch_size,
-                self._open(),
-                self._index(),
-                transformed=self._options.handover.transform is not None,
-            )
-            packs = self._packs = (os.getpid(), packing)
-        return packs[1]
 
     def _order(self, epoch: int, lanes: int) -> PlanOrder:
         kept = self._passes.kept
@@ -312,7 +256,7 @@ class StreamingDataset(EpochDataset):
             and not self._shuffle
             and state.lanes == 1
             and run.start == run.given == 0
-            and not self._leaves_out()
+            and not self._live.leaves_out()
         )
         # How many batches the run gives, as far as that is known now.
         limit = self._last if plain else None
@@ -346,7 +290,7 @@ class StreamingDataset(EpochDataset):
         options, topology = self._options, run.topology
         if plain:
             return options.plain_packed(pack, self._open()), self._last
-        packing = self._packing(pack)
+        packing = self._live.packing(pack)
         began = sum(cursor.number for cursor in state.cursors)
         # Where the cursors are of an earlier batch, lengths tell what came since.
         behind = run.start > began or (run.given > 0 and run.own is None)
@@ -453,29 +397,6 @@ class StreamingDataset(EpochDataset):
                 datasets does not know, or ``distributed`` gives one rank's share.
         """
         shards = _options.integer("num_shards", num_shards, 1, (1 << 31) - 1)
-        if self._maps or self._first or self._last is not None:
-            raise ValueError(
-                "to_hf() gives the rows of the files, and map(), take() and skip() of "
-                "this dataset work on its batches: use those of what to_hf() returns"
-            )
-        handover = self._options.handover
-        if not handover.keeps_rows:
-            raise ValueError(
-                "to_hf() gives the rows of the files, and pad=, pack= and transform= of "
-                "this dataset make its batches: use map() of what to_hf() returns"
-            )
-        if self._options.bad_rows is not None:
-            raise ValueError(
-                "to_hf() knows its rows by their numbers, and on_error= of this dataset "
-                "leaves rows out: leave it out, and use `fast-axolotl validate --index` "
-                "to have bad rows left out from the start"
-            )
-        if self._distributed not in ("auto", "off"):
-            raise ValueError(
-                "to_hf() gives all rows, and distributed= is one rank's share: leave it "
-                "out, and split what to_hf() returns with "
-                "datasets.distributed.split_dataset_by_node()"
-            )
         try:
             from fast_axolotl import _hf
         except ImportError as error:
@@ -491,12 +412,10 @@ class StreamingDataset(EpochDataset):
             # A pass will need the index: a schedule made of its length is to hold.
             self._index()
         if self._count is None:
-            index = _core.load_index(self._open(), _core.index_folder())
-            if index is not None:
-                self._indexed = (os.getpid(), index)
-                self._count = (index.rows, True)
-            else:
-                self._count = self._open().count_rows()
+            index = self._live.kept_index()
+            self._count = (
+                self._open().count_rows() if index is None else (index.rows, True)
+            )
         return self._count
 
     @property

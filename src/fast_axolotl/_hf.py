@@ -77,7 +77,7 @@ def _number_of(generator: np.random.Generator) -> int:
     return int(deepcopy(generator).integers(0, 1 << 62))
 
 
-class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc] # noqa: SLF001
+class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
     """Rows ``[begin, end)`` of an epoch, which count as ``shards`` shards."""
 
     def __init__(
@@ -91,12 +91,12 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
         self.order = order
         self._shards = shards
         self._begin = 0
-        self._end = dataset._index().rows  # noqa: SLF001
+        self._end = dataset._index().rows
         self._warned = False
-        bytes_of_row = dataset._open().bytes_total / max(self._end, 1)  # noqa: SLF001
+        bytes_of_row = dataset._open().bytes_total / max(self._end, 1)
         chunk = int(_CHUNK_BYTES / max(bytes_of_row, 1))
         self._chunk = max(1, min(chunk, _MAX_CHUNK))
-        self._fingerprint = dataset._identify()  # noqa: SLF001
+        self._fingerprint = dataset._identify()
         self.last_reader: StreamingReader | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,7 +123,7 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
     def reordered(self, order: Order) -> PlannedRows:
         other = copy(self)
         other.order = order
-        other._state_dict = None  # noqa: SLF001
+        other._state_dict = None
         return other
 
     def shuffle_data_sources(self, generator: np.random.Generator) -> PlannedRows:
@@ -201,7 +201,7 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
 
     def _read_from(self, row: int) -> StreamingReader:
         dataset, order, chunk = self._dataset, self.order, self._chunk
-        index = dataset._index()  # noqa: SLF001
+        index = dataset._index()
         plan = _core.Plan.make(
             index,
             order.shuffle,
@@ -213,8 +213,8 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
         )
         last = -(-self._end // chunk)
         share = _core.Share.make(row // chunk, 0, last, (0, 1), (0, 1), "keep")
-        options = dataset._options  # noqa: SLF001
-        opened = dataset._open()  # noqa: SLF001
+        options = dataset._options
+        opened = dataset._open()
         reader = _core.Reader.planned(
             opened,
             index,
@@ -236,7 +236,7 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
             begin = row // self._chunk * self._chunk
             while begin < self._end:
                 batch = next(reader)
-                rows = min(self._chunk, self._dataset._index().rows - begin)  # noqa: SLF001
+                rows = min(self._chunk, self._dataset._index().rows - begin)
                 first, last = max(row - begin, 0), min(self._end - begin, rows)
                 if first > 0 or last < rows:
                     batch = {name: values[first:last] for name, values in batch.items()}
@@ -348,7 +348,7 @@ class RowsDataset(IterableDataset):  # type: ignore[misc]
             return _adopt(super().shuffle(seed, generator, buffer_size, **kwargs))
         if seed is None:
             seed = rows.order.seed if generator is None else _number_of(generator)
-        window = rows.order.window or _window(rows._dataset)  # noqa: SLF001
+        window = rows.order.window or _window(rows._dataset)
         order = Order(True, _options.integer("seed", seed, 0, _MAX_SEED), window)
         return _adopt(self, rows.reordered(order))
 
@@ -381,16 +381,16 @@ class RowsDataset(IterableDataset):  # type: ignore[misc]
 
 def _adopt(made: IterableDataset, rows: PlannedRows | None = None) -> IterableDataset:
     """The same dataset with a length, if that is known."""
-    source = made._ex_iterable if rows is None else rows  # noqa: SLF001
+    source = made._ex_iterable if rows is None else rows
     if _count(source) is None:
         return made
     return RowsDataset(
         source,
-        info=made._info.copy(),  # noqa: SLF001
-        split=made._split,  # noqa: SLF001
-        formatting=made._formatting,  # noqa: SLF001
-        distributed=made._distributed,  # noqa: SLF001
-        token_per_repo_id=made._token_per_repo_id,  # noqa: SLF001
+        info=made._info.copy(),
+        split=made._split,
+        formatting=made._formatting,
+        distributed=made._distributed,
+        token_per_repo_id=made._token_per_repo_id,
     )
 
 
@@ -462,14 +462,42 @@ def _features(schema: pa.Schema) -> Features:
 
 
 def _window(dataset: StreamingDataset) -> int:
-    return dataset._changed(_shuffle=True)._default_window()  # noqa: SLF001
+    return dataset._changed(_shuffle=True)._default_window()
+
+
+def _refuse_batches(dataset: StreamingDataset) -> None:
+    """Refuse what works on batches, or is for some of the rows."""
+    if dataset._maps or dataset._first or dataset._last is not None:
+        raise ValueError(
+            "to_hf() gives the rows of the files, and map(), take() and skip() of "
+            "this dataset work on its batches: use those of what to_hf() returns"
+        )
+    handover = dataset._options.handover
+    if not handover.keeps_rows:
+        raise ValueError(
+            "to_hf() gives the rows of the files, and pad=, pack= and transform= of "
+            "this dataset make its batches: use map() of what to_hf() returns"
+        )
+    if dataset._options.bad_rows is not None:
+        raise ValueError(
+            "to_hf() knows its rows by their numbers, and on_error= of this dataset "
+            "leaves rows out: leave it out, and use `fast-axolotl validate --index` "
+            "to have bad rows left out from the start"
+        )
+    if dataset._distributed not in ("auto", "off"):
+        raise ValueError(
+            "to_hf() gives all rows, and distributed= is one rank's share: leave it "
+            "out, and split what to_hf() returns with "
+            "datasets.distributed.split_dataset_by_node()"
+        )
 
 
 def rows_dataset(dataset: StreamingDataset, num_shards: int) -> RowsDataset:
     """Make the dataset of rows; see :meth:`StreamingDataset.to_hf`."""
-    shuffle, seed = dataset._shuffle, dataset._seed  # noqa: SLF001
+    _refuse_batches(dataset)
+    shuffle, seed = dataset._shuffle, dataset._seed
     order = Order(shuffle, seed, _window(dataset) if shuffle else 0)
-    features = _features(pa.schema(dataset._open()))  # noqa: SLF001
-    source = dataset._changed(_distributed="off")  # noqa: SLF001
+    features = _features(pa.schema(dataset._open()))
+    source = dataset._changed(_distributed="off")
     rows = PlannedRows(source, features, order, num_shards)
     return RowsDataset(rows, info=DatasetInfo(features=features))

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Self
 
-    from fast_axolotl._epochs import BatchSource, EpochDataset
+    from fast_axolotl._epochs import EpochDataset
+    from fast_axolotl._source import BatchSource
     from fast_axolotl._topology import Topology
     from fast_axolotl._turns import Cursor, Lanes
 

@@ -10,7 +10,7 @@ from fast_axolotl import _core
 from fast_axolotl._ahead import Ahead, call
 from fast_axolotl._bad_rows import MixedBadRows
 from fast_axolotl._dataset import StreamingDataset
-from fast_axolotl._epochs import BatchSource, EpochDataset, Tail
+from fast_axolotl._epochs import EpochDataset, Tail
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fast_axolotl._bad_rows import Policy
     from fast_axolotl._iterator import Run
     from fast_axolotl._reader import Batch
+    from fast_axolotl._source import BatchSource
     from fast_axolotl._state import State
     from fast_axolotl._topology import Distributed, Topology
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Final, Literal, TypeAlias
 
-    from fast_axolotl._epochs import BatchSource
+    from fast_axolotl._source import BatchSource
     from fast_axolotl._tensors import PackOptions, PadOptions
 
 Output: TypeAlias = "Literal['python', 'numpy', 'torch', 'arrow']"

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from fast_axolotl._bad_rows import OnError, Policy
     from fast_axolotl._csv_options import CsvOptions
-    from fast_axolotl._epochs import BatchSource, Described
     from fast_axolotl._iterator import BatchTaker, Position, Reached
     from fast_axolotl._options import Columns, Limits, Schema
     from fast_axolotl._output import Output, Transform
     from fast_axolotl._paths import Paths
+    from fast_axolotl._source import BatchSource, Described
     from fast_axolotl._tensors import PackOptions, Pad
 
 # A batch: column name to the list of its values, all of the same length.

@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final
 
-    from fast_axolotl._epochs import BatchSource
+    from fast_axolotl._source import BatchSource
 
 # Below this part of the time the consumer is not held up.
 _NOTICEABLE: Final = 0.1
