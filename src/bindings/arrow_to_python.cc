@@ -135,17 +135,4 @@ bool FillPythonValues(const arrow::Array& array, int64_t offset, int64_t length,
   return false;
 }
 
-PyObject* ToPyList(const arrow::Array& array, int64_t offset, int64_t length,
-                   int64_t* failed_row) {
-  int64_t ignored = 0;
-  nb::object list = nb::steal(PyList_New(length < 0 ? 0 : length));
-  if (!list.is_valid()) return nullptr;
-  PyObject** items = PySequence_Fast_ITEMS(list.ptr());
-  if (!FillPythonValues(array, offset, length, items,
-                        failed_row == nullptr ? &ignored : failed_row)) {
-    return nullptr;
-  }
-  return list.release().ptr();
-}
-
 }  // namespace fast_axolotl

@@ -10,9 +10,8 @@
 //     `pyarrow.MonthDayNano` like the third interval;
 //   * extension types defined in Python are given by their storage;
 //   * whatever has no Python value (a date past year 9999, an unknown time zone, text
-//   that
-//     is not UTF-8, a struct with a field name twice) is an `OSError` that tells the
-//     value, its type and the way out, `schema=`.
+//     that is not UTF-8, a struct with a field name twice) is an `OSError` that tells
+//     the value, its type and the way out, `schema=`.
 
 #pragma once
 
@@ -33,9 +32,5 @@ namespace fast_axolotl {
 // an OSError whose message holds no place: the caller knows file, row and column.
 bool FillPythonValues(const arrow::Array& array, int64_t offset, int64_t length,
                       PyObject** out, int64_t* failed_row);
-
-// The same values as a new list, or null with a Python exception set.
-PyObject* ToPyList(const arrow::Array& array, int64_t offset, int64_t length,
-                   int64_t* failed_row = nullptr);
 
 }  // namespace fast_axolotl
