@@ -175,6 +175,23 @@ def test_a_plan_has_the_rows_before_damage_in_a_stream(tmp_path, monkeypatch, at
         fa.validate(path, index=True)
 
 
+@pytest.mark.parametrize("cut", [0, 30])
+def test_a_plan_goes_on_behind_damaged_members_as_a_pass_does(tmp_path, cut):
+    """Also where the last one is damaged, behind which nothing comes."""
+    members = []
+    for begin in range(0, 30_000, 10_000):
+        lines = (f'{{"id": {i}}}\n' for i in range(begin, begin + 10_000))
+        members.append(bytearray(gzip.compress("".join(lines).encode())))
+    members[0][-6] ^= 1  # of the checksum
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(b"".join(members)[: -cut or None])
+    left = ids_of(streaming_dataset_reader(path, 50, on_error="skip"))
+    assert len(left) > 25_000
+    for shuffle in (False, True):
+        data = StreamingDataset(path, 50, shuffle=shuffle, num_lanes=2, on_error="skip")
+        assert sorted(ids_of(data)) == left
+
+
 @pytest.mark.parametrize("name", ["a.parquet", "b.parquet", "c.parquet"])
 def test_a_file_that_cannot_be_opened_is_passed_over(tmp_path, name):
     for other in ("a.parquet", "b.parquet", "c.parquet"):

@@ -54,6 +54,12 @@ class Blocks {
   // After an error: goes on behind the damage, and says where, in the compressed file;
   // -1 if that cannot be.
   Result<int64_t> GoOn(const Status& error) {
+    TakePoints();
+    const BlockStart start = reader_->position();
+    // The row that the damage is in is no part of what was read.
+    while (points_ && !points_->empty() && points_->back().out > start.offset) {
+      points_->pop_back();
+    }
     if (!options_.keep_bad_rows || !input_.codec || pass_.resume == Resume::kNever ||
         !IsOfData(error) || LimitExceeded(*stream_)) {
       return -1;
@@ -61,12 +67,6 @@ class Blocks {
     const int64_t reached = in_ + std::max<int64_t>(CompressedPosition(*stream_), 1);
     ARROW_ASSIGN_OR_RAISE(const int64_t part, input_.FindPart(reached));
     if (part < 0) return -1;
-    TakePoints();
-    const BlockStart start = reader_->position();
-    // The row that the damage is in is no part of what was read.
-    while (points_ && !points_->empty() && points_->back().out > start.offset) {
-      points_->pop_back();
-    }
     ARROW_RETURN_NOT_OK(OpenAt(part, start));
     inside_line_ = pass_.resume == Resume::kAtLine;
     return part;
