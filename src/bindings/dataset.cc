@@ -18,9 +18,9 @@
 #include <vector>
 
 #include "bindings/output_to_python.h"
-#include "bindings/progress.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
+#include "bindings/ticker.h"
 #include "core/common/limits.h"
 #include "core/format/options.h"
 #include "core/format/schema.h"

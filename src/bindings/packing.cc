@@ -13,11 +13,11 @@
 #include <utility>
 #include <vector>
 
-#include "bindings/progress.h"
 #include "bindings/register.h"
 #include "bindings/sequences.h"
 #include "bindings/status.h"
 #include "bindings/tensor_to_python.h"
+#include "bindings/ticker.h"
 #include "core/format/schema.h"
 #include "core/output/pack_unit.h"
 #include "core/scan/measure.h"

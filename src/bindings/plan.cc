@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "bindings/progress.h"
 #include "bindings/register.h"
+#include "bindings/ticker.h"
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/index/store.h"
