@@ -255,6 +255,7 @@ class Reader {
       Count(&*batch);
       if (batch->rows == 0) {
         if (any_lane_) return nb::none();
+        LookAtSignals();
         continue;
       }
       cut_ = batch->cut || faulty_.has_stored();
@@ -292,6 +293,7 @@ class Reader {
       nb::object given = Hand(&*batch);
       if (given.is_valid()) return given;
       if (any_lane_) return nb::none();
+      LookAtSignals();
     }
   }
 
@@ -377,7 +379,7 @@ class Reader {
       auto found = ValueOf(std::move(batch));
       if (!found) {
         // Only now: an exception must not take a batch with it.
-        if (PyErr_CheckSignals() != 0) throw nb::python_error();
+        LookAtSignals();
         continue;
       }
       if (found->rows > 0 || found->skipped > 0) return found;
@@ -385,6 +387,10 @@ class Reader {
       closed_ = !any_lane_;
       return std::nullopt;
     }
+  }
+
+  static void LookAtSignals() {
+    if (PyErr_CheckSignals() != 0) throw nb::python_error();
   }
 
   static Piece GatherOrThrow(const Piece& piece) {

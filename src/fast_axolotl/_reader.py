@@ -126,7 +126,8 @@ class StreamingReader:
             self._began = asked
         try:
             batch = self._reader.next_batch()
-        except BaseException:
+        except Exception:
+            # Not at Ctrl-C, which is to be answered at once: with the next call.
             self._report()
             raise
         now = time.perf_counter()
