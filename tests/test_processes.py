@@ -569,8 +569,11 @@ def test_a_pickle_holds_options_and_a_state_and_stays_small(kind, path):
     # What was read, and what was found on the way, is no part of it.
     assert abs(len(pickle.dumps(dataset)) - before) < 100
     assert b"_core" not in pickle.dumps(dataset)
-    copy = pickle.loads(pickle.dumps(dataset))
-    assert len(pickle.dumps(copy)) == len(pickle.dumps(dataset))
+    copy = dataset
+    for _ in range(10):
+        copy = pickle.loads(pickle.dumps(copy))
+    # Which of equal words are one object, and so written once, may change.
+    assert abs(len(pickle.dumps(copy)) - before) < 100
     rest = len(list(reader))
     assert len(list(copy)) == rest + 1
 
