@@ -8,6 +8,8 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from players import Rank
 
@@ -255,6 +257,27 @@ def test_a_validated_index_leaves_them_out_from_the_start(
     assert fa.count_rows(bad) == ROWS
 
 
+@pytest.mark.parametrize("kind", ["not UTF-8", "nanoseconds"])
+def test_values_that_python_cannot_hold_are_validated(kind, tmp_path, monkeypatch):
+    """With an index and without one; the index leaves out what is listed."""
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    bad = {2, 3, 20, 39}
+    if kind == "nanoseconds":
+        column = pa.array([1000 + (i in bad) for i in range(40)], pa.timestamp("ns"))
+    else:
+        binary = pa.array([b"\xff" if i in bad else b"x" for i in range(40)])
+        column = pa.StringArray.from_buffers(40, *binary.buffers()[1:])
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"id": range(40), "x": column}), path, row_group_size=15)
+    for index in (False, True):
+        assert [row.row for row in fa.validate(path, index=index)] == [
+            i + 1 for i in sorted(bad)
+        ]
+    left = [i for i in range(40) if i not in bad]
+    batches = [ids_of(batch) for batch in StreamingDataset(path, 5)]
+    assert batches == [left[at : at + 5] for at in range(0, len(left), 5)]
+
+
 def test_the_command_line_lists_bad_rows(twins, capsys, tmp_path, monkeypatch):
     bad, good = twins
     monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
@@ -304,6 +327,45 @@ def test_bad_rows_at_the_end_are_told_behind_a_transform(tmp_path, way):
     assert sorted(row.row for row in told) == [*range(21, 31)]
     assert reader.stats().rows_skipped == 10
     assert reader.stats().batches_unreadable == 2
+
+
+@pytest.mark.parametrize("size", [1, 700])
+@pytest.mark.parametrize("way", ["reader", "numpy", "dataset", "map", "mix"])
+def test_bad_rows_without_an_end_are_told_as_they_come(tmp_path, way, size):
+    """Not only with the next batch: they would fill the memory."""
+    path = tmp_path / "a.jsonl"
+    good = [*range(5), *range(14_990, 15_000)]
+    with path.open("w") as file:
+        for i in range(15_000):
+            file.write(jsonl(i, bad=i not in good).replace("\n", " " * 1000 + "\n"))
+    told: list[int] = []
+    reader: Any
+
+    def on_error(row: BadRow) -> None:
+        if not told:
+            assert reader.stats().bytes_read < path.stat().st_size / 2
+        told.append(row.row)
+
+    options: Any = {"on_error": on_error, "read_ahead_bytes": 100_000}
+    if way in ("reader", "numpy"):
+        options["output"] = "numpy" if way == "numpy" else "python"
+        reader = streaming_dataset_reader(path, size, **options)
+    else:
+        data: Any = StreamingDataset(path, size, **options)
+        data = fa.mix([data], stop="all") if way == "mix" else data
+        reader = iter(data.map(lambda batch: batch) if way == "map" else data)
+    given = [i for batch in reader for i in ids_of(batch)]
+    assert given == good
+    assert told == [*range(6, 14_991)]
+    assert reader.stats().rows_skipped == 14_985
+
+
+def test_a_batch_that_a_function_makes_none_of_is_not_a_bad_one(tmp_path):
+    data = StreamingDataset(lines(tmp_path / "a.jsonl", 9, set()), 3)
+    nothing = data.map(lambda _: None)
+    reader = iter(fa.mix([nothing], stop="all"))
+    assert list(reader) == list(nothing) == [None] * 3
+    assert reader.stats().batches_unreadable == 0
 
 
 def test_bad_rows_are_told_where_a_transform_fails(tmp_path):

@@ -38,6 +38,8 @@ class FaultyRows {
   int64_t skipped() const { return skipped_; }
   // What was noted since the last call.
   std::vector<std::string> TakeNoted();
+  // Whether so much was noted that it is to be taken, though there is no batch yet.
+  bool has_many_noted() const { return noted_.size() >= 1000; }
   // Empty if nothing is.
   std::string LastNoted() const { return noted_.empty() ? "" : noted_.back(); }
 

@@ -9,12 +9,15 @@
 #include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
+#include <exception>
 #include <memory>
 #include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
 
+#include "bindings/batch_to_python.h"
+#include "bindings/faulty_rows.h"
 #include "bindings/register.h"
 #include "bindings/ticker.h"
 #include "core/index/dataset.h"
@@ -56,21 +59,37 @@ int64_t CountRows(std::shared_ptr<Dataset> dataset, int num_threads,
       [&] { return CountFiles(dataset, Counted(*dataset, ticker), num_threads); });
 }
 
-// Reads all rows and keeps an index that leaves the bad ones out; `report` is called with
-// each of them, at the end.
+// Reads all rows and keeps an index that leaves the bad ones out, with those that have no
+// Python value; `report` is called with each of them, at the end.
 std::shared_ptr<DatasetIndex> Validate(std::shared_ptr<Dataset> dataset,
                                        const std::string& folder, int num_threads,
                                        int64_t read_ahead_bytes,
                                        const nb::callable& report, nb::object progress) {
   Ticker ticker(std::move(progress));
+  std::exception_ptr raised;
+  const Fits fits = [&](const Batch& rows, Misfit* misfit) -> Status {
+    const nb::gil_scoped_acquire acquire;
+    try {
+      return BatchToDict(*dataset, rows, misfit).is_valid() ? Status::OK()
+                                                            : TakeException(*misfit);
+    } catch (const nb::python_error&) {
+      raised = std::current_exception();
+      return Status::Cancelled("stopped by the caller");
+    }
+  };
   std::vector<std::string> bad;
-  auto found = std::const_pointer_cast<DatasetIndex>(ticker.Run([&] {
-    return ValidateFiles(dataset, IndexStore(folder), Counted(*dataset, ticker),
-                         {num_threads, read_ahead_bytes},
-                         [&](std::string row) { bad.push_back(std::move(row)); });
-  }));
-  for (const std::string& row : bad) report(nb::str(row.data(), row.size()));
-  return found;
+  try {
+    auto found = ticker.Run([&] {
+      return ValidateFiles(dataset, IndexStore(folder), Counted(*dataset, ticker),
+                           {num_threads, read_ahead_bytes}, fits,
+                           [&](std::string row) { bad.push_back(std::move(row)); });
+    });
+    for (const std::string& row : bad) report(nb::str(row.data(), row.size()));
+    return std::const_pointer_cast<DatasetIndex>(found);
+  } catch (const nb::python_error&) {
+    if (raised) std::rethrow_exception(raised);
+    throw;
+  }
 }
 
 std::shared_ptr<DatasetIndex> LoadIndex(const Dataset& dataset,

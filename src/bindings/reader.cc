@@ -39,6 +39,13 @@ namespace {
 constexpr std::chrono::milliseconds kPatience{50};
 
 // Batches as Python objects, one reader for one pass over a dataset.
+// What stands for a batch where so many bad rows came that they are to be told before.
+nb::handle NoBatchYet() {
+  static PyObject* const object =
+      PyObject_CallNoArgs(reinterpret_cast<PyObject*>(&PyBaseObject_Type));
+  return object;
+}
+
 class Reader {
  public:
   // Makes the source of batches, of which the options tell how to read.
@@ -77,12 +84,14 @@ class Reader {
   Reader& operator=(const Reader&) = delete;
   ~Reader() { Close(); }
 
-  // The next batch; the same again until it is let go.
+  // The next batch, the same again until it is let go; or NoBatchYet.
   nb::object Next() {
     const Turn turn(this);
     if (closed_) LetGo();
-    if (!held_.is_valid()) held_ = Give();
-    return held_;
+    if (held_.is_valid()) return held_;
+    nb::object given = Give();
+    if (!given.is(NoBatchYet())) held_ = given;
+    return given;
   }
 
   // The batch of that number in that lane, of a reader of any batch of a plan.
@@ -255,6 +264,7 @@ class Reader {
       Count(&*batch);
       if (batch->rows == 0) {
         if (any_lane_) return nb::none();
+        if (faulty_.has_many_noted()) return nb::borrow(NoBatchYet());
         LookAtSignals();
         continue;
       }
@@ -293,6 +303,7 @@ class Reader {
       nb::object given = Hand(&*batch);
       if (given.is_valid()) return given;
       if (any_lane_) return nb::none();
+      if (faulty_.has_many_noted()) return nb::borrow(NoBatchYet());
       LookAtSignals();
     }
   }
@@ -429,6 +440,7 @@ class Reader {
 }  // namespace
 
 void RegisterReader(nb::module_& m) {
+  m.attr("NO_BATCH_YET") = NoBatchYet();
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
       .def_static(
           "plain",
@@ -489,7 +501,9 @@ void RegisterReader(nb::module_& m) {
            nb::sig("def batch_at(self, lane: int, number: int) -> typing.Any"),
            "The batch of that number in that lane, of a reader made by `lanes`.")
       .def("next_batch", &Reader::Next, nb::sig("def next_batch(self) -> typing.Any"),
-           "The next batch, as `output` says.")
+           "The next batch, as `output` says; or NO_BATCH_YET where many rows were left "
+           "out\n"
+           "since the last one: take_bad_rows() has them, and the next call goes on.")
       .def_prop_ro(
           "mark", [](const Reader&) { return nb::none(); },
           "What a state has to know besides the number of batches: nothing.")

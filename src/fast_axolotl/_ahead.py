@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from fast_axolotl import _core
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -72,7 +74,7 @@ class Ahead:
         self.cut = False
 
     def next_batch(self) -> Any:  # noqa: ANN401  (what the functions made of it)
-        """Return the next result."""
+        """Return the next result; or NO_BATCH_YET, as sources do."""
         if os.getpid() != self._process and self._end is None:
             raise RuntimeError(
                 "this reader was opened before a fork and belongs to the parent process; "
@@ -96,7 +98,8 @@ class Ahead:
                     batch, self.mark, self._rows_read, self.cut, *left_out = item
                     *self._left_out, bad_rows = left_out
                     self._bad_rows += bad_rows
-                    self.held = (batch,)
+                    if batch is not _core.NO_BATCH_YET:
+                        self.held = (batch,)
                     del work.items[0]
                     work.room.ring()
                     return batch
@@ -259,10 +262,11 @@ class _Work:
                 source.batches_left_out,
                 bad_rows,
             )
-            for function in self.functions:
-                batch = call(function, batch)
+            if batch is not _core.NO_BATCH_YET:
+                for function in self.functions:
+                    batch = call(function, batch)
+                self.given += 1
             self.put((batch, *then))
-            self.given += 1
         except BaseException as error:  # noqa: BLE001  (raised where the result is asked for)
             bad_rows += source.take_bad_rows()
             self.left_out = (source.rows_skipped, source.batches_left_out, bad_rows)

@@ -223,6 +223,8 @@ class Output:
 def pad_columns(batch: dict[str, Any], pad: Pad, torch: bool) -> dict[str, Any]:
     """The batch with the columns padded that `pad` names."""
 
+NO_BATCH_YET: object = ...
+
 class Reader:
     """One pass over a dataset, decoding ahead."""
 
@@ -244,7 +246,10 @@ class Reader:
         """The batch of that number in that lane, of a reader made by `lanes`."""
 
     def next_batch(self) -> Any:
-        """The next batch, as `output` says."""
+        """
+        The next batch, as `output` says; or NO_BATCH_YET where many rows were left out
+        since the last one: take_bad_rows() has them, and the next call goes on.
+        """
 
     @property
     def mark(self) -> None:

@@ -144,6 +144,9 @@ def validate(
 ) -> list[BadRow]:
     """Read all rows of data files, and return those that cannot be read.
 
+    Those with a value that has no Python form are among them, as for
+    ``output="python"``.
+
     Args:
         path: As for :func:`streaming_dataset_reader`, as are all but ``index`` and
             ``progress``.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fast_axolotl import _core
 from fast_axolotl._ahead import Ahead, call
@@ -26,6 +26,8 @@ Stop = Literal["first", "all"]
 
 # An epoch in which a source starts again gives it another order each time.
 _CYCLE_SHIFT = 32
+# Bad rows that may pile up before they are told.
+_MANY: Final = 1000
 
 
 class _Union:
@@ -217,11 +219,12 @@ class _MixReader:
         # A batch that was not given yet.
         self.held: tuple[Any] | None = None
 
-    def next_batch(self) -> Batch:
+    def next_batch(self) -> Any:  # noqa: ANN401  (a batch, or that there is none yet)
         while self.held is None:
+            if len(self._bad_rows) >= _MANY:
+                return _core.NO_BATCH_YET
             self._turn()
-        batch: Batch = self.held[0]
-        return batch
+        return self.held[0]
 
     def _turn(self) -> None:
         """Take the next batch, unless none of its rows can be read."""
@@ -234,13 +237,14 @@ class _MixReader:
         reader = self._reader(source, cycle)
         batch: Any = reader.batch_at(lane, number)
         self._bad_rows += [(source, row) for row in reader.take_bad_rows()]
-        if batch is not None:
+        left_out = batch is None
+        if not left_out:
             for fn in self._functions[source]:
                 batch = call(fn, batch)
             if isinstance(batch, dict):
                 batch = self._united(batch)
         # No call from here on: see StreamingReader._give.
-        if batch is None:
+        if left_out:
             self.batches_left_out += 1
         else:
             self.held = (batch,)

@@ -90,7 +90,9 @@ class UnitReader:
         else:
             left_out = self._reader.batches_left_out
             try:
-                rows = self._reader.next_batch()
+                rows = _core.NO_BATCH_YET
+                while rows is _core.NO_BATCH_YET:
+                    rows = self._reader.next_batch()
             except StopIteration:
                 return None
             self._reader.held = None

@@ -7,7 +7,7 @@ import atexit
 import time
 from _weakref import ref  # weakref imports more: 0.7 of the import's 11 ms
 
-from fast_axolotl import _options
+from fast_axolotl import _core, _options
 from fast_axolotl._stats import Stats
 
 TYPE_CHECKING = False
@@ -121,19 +121,21 @@ class StreamingReader:
         """Return the next batch and what holds it; the same again until it is given."""
         if self._reader is None:
             raise StopIteration
-        asked = time.perf_counter()
-        if self._began is None:
-            self._began = asked
-        try:
-            batch = self._reader.next_batch()
-        except Exception:
-            # Not at Ctrl-C, which is to be answered at once: with the next call.
-            self._report()
-            raise
-        now = time.perf_counter()
-        self._stats.gave(self._reader, self._began, asked, now)
-        if self._telling is not None or self._reader.rows_skipped:
-            self._report()
+        batch = _core.NO_BATCH_YET
+        while batch is _core.NO_BATCH_YET:
+            asked = time.perf_counter()
+            if self._began is None:
+                self._began = asked
+            try:
+                batch = self._reader.next_batch()
+            except Exception:
+                # Not at Ctrl-C, which is to be answered at once: with the next call.
+                self._report()
+                raise
+            now = time.perf_counter()
+            self._stats.gave(self._reader, self._began, asked, now)
+            if self._telling is not None or self._reader.rows_skipped:
+                self._report()
         return self._reader, batch
 
     def _report(self) -> None:

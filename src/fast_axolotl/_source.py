@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fast_axolotl._packing import Mark
-    from fast_axolotl._reader import Batch
 
 
 class Described(Protocol):
@@ -26,7 +25,13 @@ class BatchSource(Protocol):
     # gives it again, since what a signal handler raised may have come in its way.
     held: Any
 
-    def next_batch(self) -> Batch: ...
+    def next_batch(self) -> Any:  # noqa: ANN401  (a batch, or that there is none yet)
+        """Return the next batch.
+
+        Or ``_core.NO_BATCH_YET``: many rows were left out since the last one, which are
+        to be taken before the next call. Otherwise they would pile up.
+        """
+
     def close(self) -> None: ...
     @property
     def mark(self) -> Mark | None:

@@ -6,7 +6,6 @@
 #include <utility>
 #include <vector>
 
-#include "arrow/array/array_binary.h"
 #include "core/common/stop.h"
 #include "core/scan/index_files.h"
 
@@ -27,28 +26,36 @@ std::vector<Fragment> GoodRows(std::vector<Fragment> fragments,
   return fragments;
 }
 
-// Notes the bad rows of a piece down.
-void FindBad(const Dataset& dataset, const Piece& piece, std::vector<int64_t>* bad,
-             const std::function<void(std::string)>& report) {
-  const int hidden = BadRowsIndex(*piece.rows->schema());
-  if (hidden < 0) return;
-  const auto& reasons =
-      static_cast<const arrow::StringArray&>(*piece.rows->column(hidden));
-  for (int64_t i = 0; i < reasons.length(); ++i) {
-    if (reasons.IsNull(i)) continue;
-    const int64_t row = piece.row_of_file(i);
-    bad->push_back(row);
-    std::string json =
-        BadRowJson(dataset.files()[piece.file].path, row + 1, reasons.GetView(i));
-    if (!json.empty()) report(std::move(json));
+// Notes the bad rows of a piece down, in their order.
+Status FindBad(const Dataset& dataset, const Piece& piece, const Fits& fits,
+               std::vector<int64_t>* bad,
+               const std::function<void(std::string)>& report) {
+  Batch good;
+  good.pieces = {piece};
+  good.rows = piece.num_rows();
+  ARROW_RETURN_NOT_OK(LeaveOutBad(dataset, &good));
+  Misfit misfit;
+  const Status status = fits(good, &misfit);
+  if (status.IsInvalid()) {
+    ARROW_RETURN_NOT_OK(LeaveOutMisfits(dataset, misfit, status, fits, &good));
+  } else if (!status.ok()) {
+    return status;
   }
+  for (std::string& json : good.bad) report(std::move(json));
+  int64_t row = piece.first_row;
+  for (const Piece& kept : good.pieces) {
+    while (row < kept.first_row) bad->push_back(row++);
+    row += kept.num_rows();
+  }
+  while (row < piece.first_row + piece.num_rows()) bad->push_back(row++);
+  return Status::OK();
 }
 
 }  // namespace
 
 Result<std::shared_ptr<const DatasetIndex>> ValidateFiles(
     const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
-    const ReadOptions& options, const ScanOptions& scan,
+    const ReadOptions& options, const ScanOptions& scan, const Fits& fits,
     const std::function<void(std::string)>& report) {
   // The files as they are before they are read.
   std::vector<std::string> keys;
@@ -70,7 +77,7 @@ Result<std::shared_ptr<const DatasetIndex>> ValidateFiles(
     ARROW_ASSIGN_OR_RAISE(auto piece, rows.Next(std::chrono::milliseconds(50)));
     if (!piece) continue;
     if (!piece->rows) break;
-    FindBad(*dataset, *piece, &bad[piece->file], report);
+    ARROW_RETURN_NOT_OK(FindBad(*dataset, *piece, fits, &bad[piece->file], report));
   }
   std::vector<std::shared_ptr<const FileIndex>> files;
   for (size_t file = 0; file < keys.size(); ++file) {
