@@ -30,6 +30,7 @@ class DecodedStream : public arrow::io::InputStream {
   bool closed() const override { return raw_->closed(); }
   Result<int64_t> Tell() const override { return position_; }
   int64_t compressed_position() const { return taken_ - input_.available; }
+  int64_t whole_parts() const { return whole_parts_; }
   bool limit_exceeded() const { return limit_exceeded_; }
   void Limit(const Limits& limits, int64_t before) {
     limits_ = limits;
@@ -95,7 +96,9 @@ class DecodedStream : public arrow::io::InputStream {
       return rest.ok() ? rest : At(rest.status());
     }
     Result<int64_t> wrote = decoder_.step(input_, out, room);
-    return wrote.ok() ? wrote : At(wrote.status());
+    if (!wrote.ok()) return At(wrote.status());
+    if (decoder_.end().ok()) whole_parts_ = compressed_position();
+    return wrote;
   }
 
   Status CheckLimits(int64_t decoded) const {
@@ -127,8 +130,9 @@ class DecodedStream : public arrow::io::InputStream {
   const std::string path_;
   std::shared_ptr<arrow::Buffer> block_;
   CompressedInput input_;
-  int64_t taken_ = 0;     // compressed bytes read from raw_
-  int64_t position_ = 0;  // decompressed bytes handed out
+  int64_t taken_ = 0;        // compressed bytes read from raw_
+  int64_t whole_parts_ = 0;  // compressed bytes up to the end of the last whole part
+  int64_t position_ = 0;     // decompressed bytes handed out
   bool limited_ = false;
   bool limit_exceeded_ = false;
   Limits limits_;
@@ -160,6 +164,11 @@ bool LimitExceeded(const arrow::io::InputStream& stream) {
 int64_t CompressedPosition(const arrow::io::InputStream& stream) {
   const auto* decoded = dynamic_cast<const DecodedStream*>(&stream);
   return decoded ? decoded->compressed_position() : -1;
+}
+
+int64_t WholeParts(const arrow::io::InputStream& stream) {
+  const auto* decoded = dynamic_cast<const DecodedStream*>(&stream);
+  return decoded ? decoded->whole_parts() : 0;
 }
 
 }  // namespace fast_axolotl

@@ -22,8 +22,10 @@ struct CompressedInput {
 struct Decoder {
   /// Decodes from `input` into at most `room` bytes at `out`; returns how many it wrote.
   /// It takes input or writes output, or both, unless `input` is empty.
+  /// A part (see Codec) ends with its call: the next one begins in another.
   std::function<Result<int64_t>(CompressedInput& input, uint8_t* out, int64_t room)> step;
-  /// Called once the compressed bytes have ended: an error if they may not end there.
+  /// An error if the compressed bytes may not end where `step` has come to, which is
+  /// anywhere but behind a whole part.
   std::function<Status()> end;
 };
 
@@ -44,5 +46,9 @@ bool LimitExceeded(const arrow::io::InputStream& stream);
 /// The compressed bytes that a stream made by MakeDecodedStream has decoded so far; -1
 /// for any other stream.
 int64_t CompressedPosition(const arrow::io::InputStream& stream);
+
+/// The compressed bytes up to the end of the last part that such a stream has decoded as
+/// a whole, with what pads it; 0 where there is none yet.
+int64_t WholeParts(const arrow::io::InputStream& stream);
 
 }  // namespace fast_axolotl

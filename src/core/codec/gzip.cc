@@ -65,11 +65,12 @@ class GzipDecoder {
     // First of all: a member with a wrong checksum is at its end, too.
     if (fault_ != 0) return Rest(out, room);
     if (state_.block_state == ISAL_BLOCK_FINISH) {
+      const uint8_t* const member_end = input.next;
       while (input.available > 0 && *input.next == 0) {
         ++input.next;
         --input.available;
       }
-      if (input.available == 0) return 0;
+      if (input.available == 0 || input.next > member_end) return 0;
       Restart();
     }
     if (bits_ > 0 && input.available > 0) {
@@ -105,7 +106,7 @@ class GzipDecoder {
   }
 
   Status End() const {
-    if (state_.block_state == ISAL_BLOCK_FINISH) return Status::OK();
+    if (state_.block_state == ISAL_BLOCK_FINISH && fault_ == 0) return Status::OK();
     return Status::IOError("truncated: the data ends inside a member");
   }
 
@@ -169,10 +170,11 @@ class RecordingDecoder {
     if (!started_) return Status::OutOfMemory("zlib cannot be started");
     if (!fault_.empty()) return Status::IOError(fault_);
     if (finished_) {
+      const uint8_t* const member_end = input.next;
       while (input.available > 0 && *input.next == 0) {
         Take(input, 1);
       }
-      if (input.available == 0) return 0;
+      if (input.available == 0 || input.next > member_end) return 0;
       inflateReset(&stream_);
       finished_ = false;
       crc_ = 0;

@@ -211,7 +211,8 @@ Result<int64_t> Input::FindPart(int64_t from) const {
   const auto starts_part = [&](int64_t at) {
     auto stream = OpenPart(nullptr, at, nullptr);
     int64_t read = 0;
-    while (stream.ok() && read < kTried) {
+    // What is behind the part is damage of its own.
+    while (stream.ok() && read < kTried && (read == 0 || WholeParts(**stream) == 0)) {
       const auto bytes = (*stream)->Read(kTried - read);
       if (!bytes.ok()) return false;
       if ((*bytes)->size() == 0) break;

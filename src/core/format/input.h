@@ -35,7 +35,8 @@ struct Input {
       std::shared_ptr<ByteCounter> counter) const;
 
   /// Where, from byte `from` of the compressed file on, a part begins that can be
-  /// decompressed by itself (see Codec), or -1. Its first 64 KiB are tried.
+  /// decompressed by itself (see Codec), or -1. It is tried: as a whole, or its first
+  /// 64 KiB.
   Result<int64_t> FindPart(int64_t from) const;
 
   /// The bytes decompressed from byte `in` of the compressed file on, where a part

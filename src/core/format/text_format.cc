@@ -64,8 +64,12 @@ class Blocks {
         !IsOfData(error) || LimitExceeded(*stream_)) {
       return -1;
     }
-    const int64_t reached = in_ + std::max<int64_t>(CompressedPosition(*stream_), 1);
-    ARROW_ASSIGN_OR_RAISE(const int64_t part, input_.FindPart(reached));
+    // Damage may hide a part's end, and the next one is then decoded as if it belonged to
+    // it, up to the first fault in that.
+    constexpr int64_t kTooFar = int64_t{1} << 20;
+    const int64_t behind_start = WholeParts(*stream_) + 1;
+    const int64_t from = std::max(behind_start, CompressedPosition(*stream_) - kTooFar);
+    ARROW_ASSIGN_OR_RAISE(const int64_t part, input_.FindPart(in_ + from));
     if (part < 0) return -1;
     ARROW_RETURN_NOT_OK(OpenAt(part, start));
     inside_line_ = pass_.resume == Resume::kAtLine;
