@@ -368,6 +368,17 @@ def test_a_batch_that_a_function_makes_none_of_is_not_a_bad_one(tmp_path):
     assert reader.stats().batches_unreadable == 0
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_workers_count_what_they_leave_out_behind_their_last_batch(tmp_path, shuffle):
+    pytest.importorskip("torch")
+    path = lines(tmp_path / "a.jsonl", 300, set(range(100, 300)))
+    data = StreamingDataset(path, 1, on_error="skip", shuffle=shuffle, shuffle_window=10)
+    for _ in range(2):
+        rows = sum(len(ids_of(batch)) for batch in data.loader(num_workers=2))
+        assert rows == 100
+        assert data.stats().rows_skipped == 200
+
+
 def test_bad_rows_are_told_where_a_transform_fails(tmp_path):
     path = lines(tmp_path / "a.jsonl", 10, {1, 3})
     told: list[BadRow] = []

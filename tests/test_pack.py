@@ -393,6 +393,30 @@ def test_labels_that_do_not_fit(tmp_path, labels, tokens, message):
     assert outcomes(data, 2) == [[[1, 2, 0, 0]], f"{path}: row 3, {message}"]
 
 
+@pytest.mark.parametrize("bad", ["oops", '{"input_ids": ["x"]}', '{"input_ids": 1}'])
+@pytest.mark.parametrize("lanes", [1, 2])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("strategy", ["best_fit", "concat"])
+def test_units_of_which_all_rows_are_left_out(tmp_path, bad, lanes, shuffle, strategy):
+    """Such as a whole file of them: packing sees neither a row nor a type."""
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"input_ids": [1, 2], "labels": [3, 4]}\n' + f"{bad}\n" * 40)
+    data = StreamingDataset(
+        path,
+        2,
+        schema={"input_ids": "list<int32>", "labels": "list<int64>"},
+        pack=PackOptions(4, strategy, 3, join_label=None),
+        num_lanes=lanes,
+        shuffle=shuffle,
+        on_error="skip",
+    )
+    for _ in range(2):
+        (batch,) = data
+        assert batch["input_ids"].tolist() == [[1, 2, 0, 0]]
+        assert batch["labels"].tolist() == [[3, 4, -100, -100]]
+        assert data.stats().rows_skipped == 40
+
+
 @pytest.mark.parametrize("lanes", [1, 2])
 @pytest.mark.parametrize("transform", [None, lambda batch: batch])
 def test_a_broken_line_in_the_middle_of_a_unit(tmp_path, transform, lanes):

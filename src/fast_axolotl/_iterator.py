@@ -135,6 +135,7 @@ class DatasetIterator(StreamingReader):
             reader, batch = super()._next()
         except StopIteration:
             self.position.finished = not self._closed
+            self._write_down()
             raise
         # Batches that were left out keep their numbers.
         left_out = reader.batches_left_out
@@ -142,12 +143,20 @@ class DatasetIterator(StreamingReader):
         if self._limit is not None and given > self._limit:
             self.position.given = self._limit
             self.position.finished = True
+            self._write_down()
             self.close()
             raise StopIteration
         self._reached = (given, self._note_mark(reader), left_out)
-        if self._worker is not None:
-            self._owner._board.write(self._worker, self._stats, batches=1)  # noqa: SLF001
+        self._write_down(batches=1)
         return reader, batch
+
+    def _write_down(self, *, batches: int = 0) -> None:
+        """Write a worker's numbers down, and as many more batches.
+
+        Behind the last batch as well: what was left out at the end is known only there.
+        """
+        if self._worker is not None:
+            self._owner._board.write(self._worker, self._stats, batches=batches)  # noqa: SLF001
 
     def _note_mark(self, reader: BatchSource) -> Mapping[int, Cursor] | None:
         """Note what packing did, and return how far lanes are, where only it tells."""

@@ -18,12 +18,17 @@ bool Has(const arrow::Schema& schema, const std::string& name) {
 Result<PackUnit> UnitOf(const Batch& batch, const OutputOptions& options,
                         Misfit* misfit) {
   const PackColumns& pack = *options.pack;
-  misfit->column = pack.tokens;
-  ARROW_ASSIGN_OR_RAISE(Sequences tokens, ListColumn(batch, pack.tokens, &misfit->row));
+  const auto sequences = [&](const std::string& name) -> Result<Sequences> {
+    misfit->column = name;
+    ARROW_ASSIGN_OR_RAISE(Sequences lists, ListColumn(batch, name, &misfit->row));
+    // Where all rows were left out, none tells the type.
+    if (!lists.type) lists.type = pack.type;
+    return lists;
+  };
+  ARROW_ASSIGN_OR_RAISE(Sequences tokens, sequences(pack.tokens));
   std::optional<Sequences> labels;
   if (Has(*options.schema, pack.labels)) {
-    misfit->column = pack.labels;
-    ARROW_ASSIGN_OR_RAISE(labels, ListColumn(batch, pack.labels, &misfit->row));
+    ARROW_ASSIGN_OR_RAISE(labels, sequences(pack.labels));
   }
   return MakeUnit(std::move(tokens), std::move(labels), pack, misfit);
 }
