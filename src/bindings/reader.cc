@@ -248,7 +248,7 @@ class Reader {
   nb::object GiveLists() {
     for (;;) {
       std::optional<Batch> batch = Taken(&unmade_);
-      if (!batch) batch = Wait(source_->next);
+      if (!batch) batch = NextRows();
       if (!batch) return {};
       if (batch->gathered()) {
         const nb::gil_scoped_release release;
@@ -294,7 +294,7 @@ class Reader {
       if (batch) {
         // A signal came in the way of handing it over.
       } else if (any_lane_) {
-        std::optional<Batch> rows = Wait(source_->next);
+        std::optional<Batch> rows = NextRows();
         if (rows) batch = Make(std::move(*rows));
       } else {
         batch = Wait([this](auto timeout) { return source_->outputs->Next(timeout); });
@@ -376,6 +376,10 @@ class Reader {
                           faulty_.LastNoted()));
     }
     ++batches_left_out_;
+  }
+
+  std::optional<Batch> NextRows() {
+    return Wait([this](auto timeout) { return source_->next(timeout); });
   }
 
   // Waits for what `next` gives: rows, or nothing at the end.
