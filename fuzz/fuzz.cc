@@ -235,7 +235,7 @@ void CheckCuts(const Input& input, const ReadOptions& options, MakeFraming split
   }
   const Pass indexed =
       ReadRows(input, options, std::make_shared<const FileIndex>(*index));
-  if (!index->damage.empty()) {
+  if (!index->damages.empty()) {
     // What is behind the damage is known to nobody.
     FUZZ_CHECK(!whole.end.ok() && indexed.rows == whole.rows,
                indexed.Shown() + "\nand in one go\n" + whole.Shown());

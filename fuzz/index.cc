@@ -142,7 +142,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   } else if (kind % 8 == 1) {
     CheckLengths(Sealed("FAXLEN01", rest));
   } else {
-    CheckIndex(Sealed("FAXIDX02", rest), dataset);
+    CheckIndex(Sealed("FAXIDX03", rest), dataset);
   }
   return 0;
 }

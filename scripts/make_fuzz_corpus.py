@@ -188,8 +188,9 @@ def index_bodies() -> list[bytes]:
     point = struct.pack("<qiqII", 0, 0, 0, 0, 0) + text_field(b"")
     inside = struct.pack("<qiqII", 40, 3, 60, 0xDEADBEEF, 60) + text_field(b"w" * 50)
     points = struct.pack("<Q", 2) + point + inside
-    sound = b"\0" + text_field(b"") + bytes(8)
-    bad = b"\1" + text_field(b"damaged") + struct.pack("<3Q", 2, 3, 7)
+    sound = b"\0" + bytes(8) + bytes(8)
+    damage = struct.pack("<Qq", 1, 20) + text_field(b"damaged")
+    bad = b"\1" + damage + struct.pack("<3Q", 2, 3, 7)
     return [
         key + b"\0\0" + fragments((0, 210, 20, 0, 0)) + none + bytes(8) + sound,
         key + b"\1\0" + fragments((1, 120, 12, 0, 0), (120, 211, 8, 12, 12)) + none
@@ -259,7 +260,7 @@ def inputs() -> dict[str, list[bytes]]:
         "index": [
             *(bytes([2, file]) + b for b in index_bodies() for file in range(12)),
             bytes([1, 0]) + text_field(b"key") + struct.pack("<QIII", 3, 1, 0, 7),
-            b"\0\0FAXIDX02",
+            b"\0\0FAXIDX03",
         ],
         "columnar": [
             *(b"\0" + data for data in parquet),

@@ -286,3 +286,111 @@ def test_small_parts_behind_damage_are_read(tmp_path, codec):
         planned = StreamingDataset(path, 50, num_lanes=2, on_error="skip")
         # What damaged bytes are taken for may be rows without this key.
         assert sorted(map(str, ids_of(planned))) == sorted(map(str, left)), at
+
+
+def ipc(path: Path, *, stream: bool) -> bytearray:
+    """An Arrow file or stream of four batches, compressed, with one column."""
+    data = table().select(["text"])
+    kind = pa.ipc.new_stream if stream else pa.ipc.new_file
+    options = pa.ipc.IpcWriteOptions(compression="zstd")
+    with kind(str(path), data.schema, options=options) as writer:
+        writer.write_table(data, max_chunksize=GROUP)
+    return bytearray(path.read_bytes())
+
+
+def message(data: bytearray, number: int) -> int:
+    """Where the message of that number begins, the schema's being the first."""
+    at = -1
+    for _ in range(number + 1):
+        at = data.index(b"\xff\xff\xff\xff", at + 1)
+        while not 0 < int.from_bytes(data[at + 4 : at + 8], "little") < 1000:
+            at = data.index(b"\xff\xff\xff\xff", at + 1)
+    return at
+
+
+def of_passes_and_plans(path: Path) -> tuple[list[str], list[BadRow]]:
+    """The texts that are read, and what is told, which must be the same each time."""
+    told: list[BadRow] = []
+    reader = streaming_dataset_reader(path, 64, on_error=told.append)
+    texts = [text for batch in reader for text in batch["text"]]
+    for shuffle in (False, True):
+        planned: list[BadRow] = []
+        data = StreamingDataset(
+            path, 64, shuffle=shuffle, num_lanes=2, on_error=planned.append
+        )
+        left = [text for batch in data for text in batch["text"]]
+        assert sorted(left) == sorted(texts)
+        assert [*map(repr, planned)] == [*map(repr, told)]
+    for index in (False, True):
+        found = fa.validate(path, index=index)
+        assert [*map(repr, found)] == [*map(repr, told)]
+    data = StreamingDataset(path, 64, shuffle=True)
+    assert sorted(text for batch in data for text in batch["text"]) == sorted(texts)
+    assert data.num_rows == len(texts)
+    return texts, told
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_batch_that_cannot_be_decompressed_is_lost_alone(tmp_path, monkeypatch, stream):
+    """Its rows are those that its header tells, and what follows it is read."""
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.arrow"
+    data = ipc(path, stream=stream)
+    frame = data.rindex(b"\x28\xb5\x2f\xfd", 0, message(data, 3))
+    data[frame : frame + 4] = bytes(4)
+    path.write_bytes(data)
+    texts, (lost,) = of_passes_and_plans(path)
+    wanted = table().column("text").to_pylist()
+    assert texts == wanted[:GROUP] + wanted[2 * GROUP :]
+    assert (lost.row, lost.rows) == (GROUP + 1, GROUP)
+    assert "record batch 1, after row 1000" in lost.reason
+
+
+@pytest.mark.parametrize("damage", ["header", "length"])
+def test_a_batch_whose_rows_cannot_be_counted_is_lost_alone(
+    tmp_path, monkeypatch, damage
+):
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "a.arrow"
+    data = ipc(path, stream=False)
+    header = message(data, 2)
+    if damage == "header":
+        data[header + 8 : header + 100] = bytes(92)
+    else:
+        wanted = GROUP.to_bytes(8, "little")
+        place = data.index(wanted, header)
+        assert place < header + 300
+        data[place + 2] = 1
+    path.write_bytes(data)
+    texts, (lost,) = of_passes_and_plans(path)
+    wanted = table().column("text").to_pylist()
+    assert texts == wanted[:GROUP] + wanted[2 * GROUP :]
+    assert (lost.row, lost.rows) == (GROUP + 1, None)
+    assert lost.reason.endswith("; reading goes on with the next record batch")
+
+
+def test_a_plan_says_of_each_damage_where_it_is(tmp_path, monkeypatch):
+    """And where reading goes on; only behind the last one nothing follows."""
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    members = [
+        bytearray(gzip.compress("".join(f"{i:05}\n" for i in range(b, b + 50)).encode()))
+        for b in range(0, 250, 50)
+    ]
+    members[0][-6] ^= 1
+    members[2][-6] ^= 1
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(b"".join(members)[:-4])
+    told: list[BadRow] = []
+    list(streaming_dataset_reader(path, 64, on_error=told.append))
+    planned: list[BadRow] = []
+    list(StreamingDataset(path, 64, num_lanes=2, on_error=planned.append))
+    validated = fa.validate(path, index=True)
+    for found in (told, planned, validated):
+        assert [bad.row for bad in found] == [51, 151, 251]
+        ends = [bad.reason.split("; ")[1] for bad in found]
+        first, second = (len(members[0]), sum(map(len, members[:3])))
+        assert ends == [
+            f"reading goes on at compressed byte {first}",
+            f"reading goes on at compressed byte {second}",
+            "what follows in this file is lost",
+        ]

@@ -37,7 +37,7 @@ def kept(cache):
     return file
 
 
-def packed(body, size=None, magic=b"FAXIDX02"):
+def packed(body, size=None, magic=b"FAXIDX03"):
     """An index with a checksum that fits."""
     frame = pa.compress(body, codec="zstd", asbytes=True)
     size = len(body) if size is None else size

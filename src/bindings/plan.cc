@@ -116,15 +116,14 @@ std::vector<std::string> Damages(const DatasetIndex& index, const Dataset& datas
   std::vector<std::string> damages;
   for (size_t i = 0; i < index.files(); ++i) {
     const FileIndex& file = *index.file(i);
-    if (file.damage.empty() || (file.validated && !validated)) continue;
-    const std::string& path = dataset.files()[i].path;
-    BadRow bad = MakeBadRow(0, Status::IOError(file.damage), path);
-    bad.rows = BadRow::kUnknown;
-    bad.reason += "; what follows in this file is lost";
-    int64_t rows = 0;
-    for (const Fragment& fragment : file.fragments) rows += fragment.rows;
-    rows += static_cast<int64_t>(file.bad.size());
-    damages.push_back(BadRowJson(path, rows + 1, HiddenText(bad)));
+    if (file.validated && !validated) continue;
+    for (const Damage& damage : file.damages) {
+      BadRow bad;
+      bad.rows = BadRow::kUnknown;
+      bad.reason = damage.reason;
+      damages.push_back(
+          BadRowJson(dataset.files()[i].path, damage.row + 1, HiddenText(bad)));
+    }
   }
   return damages;
 }

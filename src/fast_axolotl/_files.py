@@ -204,4 +204,5 @@ def validate(
         _tick(progress, dataset),
     )
     found += [BadRow(**json.loads(row)) for row in made.damages(dataset, validated=True)]
-    return found
+    order = {file: number for number, file in enumerate(options.files)}
+    return sorted(found, key=lambda bad: (order[bad.file], bad.row))

@@ -92,7 +92,7 @@ std::string Packed(const std::string& body) {
   const auto checksum = static_cast<uint32_t>(
       ::crc32_z(0, reinterpret_cast<const Bytef*>(packed.data()), packed.size()));
   const uint64_t size = body.size();
-  std::string head = "FAXIDX02";
+  std::string head = "FAXIDX03";
   head.append(reinterpret_cast<const char*>(&checksum), sizeof checksum);
   head.append(reinterpret_cast<const char*>(&size), sizeof size);
   return head + packed;

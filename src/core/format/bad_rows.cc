@@ -83,6 +83,11 @@ BadRow MakeBadRow(int64_t at, const Status& error, const std::string& path,
   return bad;
 }
 
+Damage MakeDamage(int64_t row, const Status& error, const std::string& path,
+                  const std::string& then) {
+  return {row, MakeBadRow(0, error, path).reason + then};
+}
+
 bool IsOfData(const Status& error) {
   // Once the work is to end, any error may be of that.
   if (!CheckStop().ok()) return false;

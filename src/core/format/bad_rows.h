@@ -32,12 +32,26 @@ struct BadRow {
   int64_t places() const { return std::max<int64_t>(rows, 1); }
 };
 
+/// Behind the reason of damage that nothing is read behind.
+inline const std::string kRestIsLost = "; what follows in this file is lost";
+
 /// Of a bad row's text this much is kept, in bytes.
 constexpr size_t kMaxBadText = 4096;
 
 /// A bad row for the error that it would be; the path in front is taken off its message.
 BadRow MakeBadRow(int64_t at, const Status& error, const std::string& path,
                   std::string_view text = {});
+
+/// Damage that was met when a file was indexed, of which could not be told how many rows
+/// it took. It is no part of the index, but for its place, which is that of one row.
+struct Damage {
+  int64_t row = 0;  // places of the file before it
+  std::string reason;
+};
+
+/// The damage that an error stands for; `then` says what becomes of what is behind it.
+Damage MakeDamage(int64_t row, const Status& error, const std::string& path,
+                  const std::string& then = kRestIsLost);
 
 /// Whether an error is one of the data, which may be passed over, and not of the machine:
 /// a disk that fails, memory that is short, a file that has gone.

@@ -18,6 +18,18 @@ const Format* FindFormat(std::string_view name) {
   return nullptr;
 }
 
+DecodeTask LostPart(const Damage& damage) {
+  BadRow lost;
+  lost.rows = BadRow::kUnknown;
+  lost.reason = damage.reason;
+  return {[lost] {
+            auto rows = WithBadRows(nullptr, {lost});
+            return rows.ok() ? Decoded{*rows, Status::OK()}
+                             : Decoded{nullptr, rows.status()};
+          },
+          0};
+}
+
 Fragment FileIndex::Narrow(const Fragment& fragment, int64_t begin, int64_t end) const {
   if (parts.empty()) return fragment;
   const auto holding = [&](int64_t row) {

@@ -38,6 +38,9 @@ struct DecodeTask {
   int64_t bytes = 0;
 };
 
+/// Gives the place of damage behind which reading goes on.
+DecodeTask LostPart(const Damage& damage);
+
 /// Reads a fragment from its start: each call returns the next task, in the order of the
 /// rows, or nothing at the end. Calls must not overlap.
 using FragmentReader = std::function<Result<std::optional<DecodeTask>>()>;
@@ -50,7 +53,8 @@ struct Fragment {
   int64_t rows = -1;  // -1: not known
   int64_t row = 0;    // rows before it in the file, where that is known
   int64_t line = 0;   // newlines before it, in text
-  /// Of the file's bad rows, which `rows` and `row` leave out: those before it.
+  /// Of the file's bad rows and damages, which `rows` and `row` leave out: those before
+  /// it.
   int64_t bad = 0;
 
   /// The rows before it in the file, bad ones too.
@@ -71,13 +75,13 @@ struct FileIndex {
   /// Rows that were found to be bad and are left out, by their numbers in the file, from
   /// 0, in ascending order.
   std::vector<int64_t> bad = {};
-  /// Why parts of the file are not in here; empty where all are.
-  std::string damage = {};
+  /// Why parts of the file are not in here, in ascending order; empty where all are.
+  std::vector<Damage> damages = {};
   /// All rows were read, and `bad` are those that cannot be.
   bool validated = false;
 
   /// Whether something was found to be unreadable beforehand, and is left out.
-  bool leaves_out() const { return !bad.empty() || (validated && !damage.empty()); }
+  bool leaves_out() const { return !bad.empty() || (validated && !damages.empty()); }
 
   /// The smallest run of parts of `fragment` that holds its rows `[begin, end)`; the
   /// fragment itself where it has no parts.

@@ -115,17 +115,10 @@ class Blocks {
   bool inside_line_ = false;
 };
 
-// The rows that were lost with a damaged part of a file.
-DecodeTask LostPart(const Input& input, const Status& error, int64_t next) {
-  BadRow lost = MakeBadRow(0, error, input.file.path);
-  lost.rows = BadRow::kUnknown;
-  lost.reason += "; reading goes on at compressed byte " + std::to_string(next);
-  return {[lost] {
-            auto rows = WithBadRows(nullptr, {lost});
-            return rows.ok() ? Decoded{*rows, Status::OK()}
-                             : Decoded{nullptr, rows.status()};
-          },
-          0};
+// What a damaged part of a file means for what is behind it.
+std::string Then(int64_t next) {
+  if (next < 0) return kRestIsLost;
+  return "; reading goes on at compressed byte " + std::to_string(next);
 }
 
 // The tasks of a whole file.
@@ -135,7 +128,7 @@ FragmentReader TasksOfFile(const Input& input, std::shared_ptr<Blocks> blocks) {
     if (!block.ok()) {
       ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(block.status()));
       if (next < 0) return block.status();
-      return LostPart(input, block.status(), next);
+      return LostPart(MakeDamage(0, block.status(), input.file.path, Then(next)));
     }
     if (!*block) return std::nullopt;
     const int64_t bytes = (*block)->buffer->size();
@@ -206,10 +199,11 @@ class Cutter {
  public:
   explicit Cutter(int64_t (*count_lines)(std::string_view)) : count_lines_(count_lines) {}
 
-  // What comes next does not follow what came before.
-  void Break() {
+  // What comes next does not follow what came before. Returns where it breaks, in rows.
+  int64_t Break() {
     if (!pieces_.empty()) pieces_.back().end = end_;
     broken_ = true;
+    return row_ + breaks_++;
   }
 
   void Add(const Block& block, const std::vector<uint32_t>& begins) {
@@ -222,7 +216,7 @@ class Cutter {
         counted = begin;
         if (!pieces_.empty() && !broken_) pieces_.back().end = at;
         broken_ = false;
-        pieces_.push_back({at, at, 0, row_, line_});
+        pieces_.push_back({at, at, 0, row_, line_, breaks_});
       }
       ++pieces_.back().rows;
       ++row_;
@@ -242,6 +236,7 @@ class Cutter {
   int64_t row_ = 0;
   int64_t line_ = 0;
   int64_t end_ = 0;
+  int64_t breaks_ = 0;
   bool broken_ = false;
 };
 
@@ -365,10 +360,10 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
       continue;
     }
     if (!options.keep_bad_rows || !IsOfData(added.status())) return added.status();
-    if (index.damage.empty()) index.damage = added.status().message();
     ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(added.status()));
     more = next >= 0;
-    cutter.Break();
+    index.damages.push_back(
+        MakeDamage(cutter.Break(), added.status(), input.file.path, Then(next)));
   }
   index.fragments = cutter.Finish();
   if (input.codec) {

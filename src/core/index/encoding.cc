@@ -16,7 +16,7 @@
 namespace fast_axolotl {
 namespace {
 
-constexpr std::string_view kIndexMagic = "FAXIDX02";
+constexpr std::string_view kIndexMagic = "FAXIDX03";
 constexpr std::string_view kLengthsMagic = "FAXLEN01";
 // Of one file; the sums over all files are far from the end of 64 bits.
 constexpr int64_t kMaxRows = int64_t{1} << 48;
@@ -144,12 +144,21 @@ bool ReadPoints(Reader& reader, FileIndex* index) {
 
 bool ReadBadRows(Reader& reader, FileIndex* index) {
   uint8_t validated;
-  uint64_t count;
-  if (!reader.Get(&validated) || !reader.GetText(&index->damage) ||
-      !reader.GetCount(sizeof(int64_t), &count)) {
+  uint64_t damages;
+  if (!reader.Get(&validated) || !reader.GetCount(sizeof(int64_t), &damages)) {
     return false;
   }
   index->validated = validated != 0;
+  for (uint64_t i = 0; i < damages; ++i) {
+    Damage damage;
+    if (!reader.Get(&damage.row) || !reader.GetText(&damage.reason)) return false;
+    if (damage.row <= (index->damages.empty() ? -1 : index->damages.back().row)) {
+      return false;
+    }
+    index->damages.push_back(std::move(damage));
+  }
+  uint64_t count;
+  if (!reader.GetCount(sizeof(int64_t), &count)) return false;
   for (uint64_t i = 0; i < count; ++i) {
     int64_t row = 0;
     if (!reader.Get(&row)) return false;
@@ -157,7 +166,7 @@ bool ReadBadRows(Reader& reader, FileIndex* index) {
     index->bad.push_back(row);
   }
   const auto known = [&](const Fragment& fragment) {
-    return fragment.bad <= static_cast<int64_t>(count);
+    return fragment.bad <= static_cast<int64_t>(damages + count);
   };
   return std::all_of(index->fragments.begin(), index->fragments.end(), known) &&
          std::all_of(index->parts.begin(), index->parts.end(), known);
@@ -216,7 +225,11 @@ std::string EncodeIndex(const FileIndex& index, const std::string& key) {
     writer.PutText(point.window);
   }
   writer.Put(static_cast<uint8_t>(index.validated));
-  writer.PutText(index.damage);
+  writer.Put<uint64_t>(index.damages.size());
+  for (const Damage& damage : index.damages) {
+    writer.Put(damage.row);
+    writer.PutText(damage.reason);
+  }
   writer.Put<uint64_t>(index.bad.size());
   for (const int64_t row : index.bad) writer.Put(row);
   return Seal(kIndexMagic, writer.Take());

@@ -220,7 +220,7 @@ Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(
   if (auto kept = Read(path, key, MostBytes(input))) return kept;
   ARROW_ASSIGN_OR_RAISE(auto index, build());
   // Others are to hear of what is missing.
-  if (!index->damage.empty()) return index;
+  if (!index->damages.empty()) return index;
   ARROW_RETURN_NOT_OK(CheckStop());
   // Not if the file has changed meanwhile.
   const auto after = KeyOf(input, options);

@@ -94,7 +94,7 @@ Result<FileIndexPtr> LoadOrGiveUp(const IndexStore& store, const Input& input,
   auto index = store.LoadOrBuild(input, options);
   if (index.ok() || !options.keep_bad_rows || !IsOfData(index.status())) return index;
   FileIndex nothing;
-  nothing.damage = index.status().message();
+  nothing.damages = {MakeDamage(0, index.status(), input.file.path)};
   return std::make_shared<const FileIndex>(std::move(nothing));
 }
 

@@ -160,7 +160,7 @@ Result<std::optional<Piece>> Scan::PassOver(const Status& error) {
     lost.rows = front.fragment.rows - front.row;
   } else {
     lost.rows = BadRow::kUnknown;
-    lost.reason += "; what follows in this file is lost";
+    lost.reason += kRestIsLost;
   }
   ARROW_ASSIGN_OR_RAISE(auto rows, WithBadRows(nullptr, {std::move(lost)}));
   return Trim(front, std::move(rows));

@@ -19,9 +19,11 @@ std::vector<Fragment> GoodRows(std::vector<Fragment> fragments,
     return std::lower_bound(bad.begin(), bad.end(), row) - bad.begin();
   };
   for (Fragment& fragment : fragments) {
-    fragment.bad = before(fragment.row);
-    fragment.rows -= before(fragment.row + fragment.rows) - fragment.bad;
-    fragment.row -= fragment.bad;
+    const int64_t first = fragment.first_row();
+    const int64_t bad_before = before(first);
+    fragment.rows -= before(first + fragment.rows) - bad_before;
+    fragment.row -= bad_before;
+    fragment.bad += bad_before;
   }
   return fragments;
 }

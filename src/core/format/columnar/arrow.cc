@@ -5,6 +5,7 @@
 // a flipped bit would crash whoever touches the batch.
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <string>
@@ -105,6 +106,86 @@ class CountedFile : public arrow::io::RandomAccessFile {
   Status failure_;
 };
 
+// The rows of a record batch by its header, with no look at its buffers; -1 where that
+// cannot be read, or does not agree with itself.
+int64_t LengthOf(const arrow::ipc::Message& message) {
+  if (message.type() != arrow::ipc::MessageType::RECORD_BATCH) return -1;
+  // A column of nulls has no buffers, but a length, which is that of the first column.
+  const auto nulls = arrow::schema({arrow::field("", arrow::null())});
+  const auto read = arrow::ipc::ReadRecordBatch(message, nulls, nullptr, IpcOptions());
+  if (!read.ok()) return -1;
+  const int64_t rows = (*read)->num_rows();
+  return rows >= 0 && (*read)->column_data(0)->length == rows ? rows : -1;
+}
+
+// A number of a file, which are all little-endian, as is every machine we build for; 0
+// where the file is not so long.
+template <typename Number>
+Number NumberAt(const arrow::Buffer& bytes, int64_t at) {
+  Number number = 0;
+  if (at >= 0 && at <= bytes.size() - static_cast<int64_t>(sizeof number)) {
+    std::memcpy(&number, bytes.data() + at, sizeof number);
+  }
+  return number;
+}
+
+// Where the messages of a file's record batches are.
+class BatchHeaders {
+ public:
+  // Of a file whose footer was found to be sound. Arrow keeps what it says to itself; it
+  // is a flatbuffer: a table, of which the fourth field is a vector of blocks.
+  explicit BatchHeaders(std::shared_ptr<arrow::io::RandomAccessFile> file)
+      : file_(std::move(file)) {
+    const auto tail = static_cast<int64_t>(sizeof(int32_t) + kFooterMagic.size());
+    const int64_t end = file_->GetSize().ValueOr(0) - tail;
+    const auto length = file_->ReadAt(std::max<int64_t>(end, 0), sizeof(int32_t));
+    if (!length.ok()) return;
+    const int64_t size = NumberAt<int32_t>(**length, 0);
+    if (size <= 0 || size > end) return;
+    auto footer = file_->ReadAt(end - size, size);
+    if (!footer.ok()) return;
+    footer_ = std::move(*footer);
+    constexpr int kBatchesField = 3;
+    const int64_t table = NumberAt<uint32_t>(*footer_, 0);
+    const int64_t fields = table - NumberAt<int32_t>(*footer_, table);
+    const auto field = static_cast<int64_t>(sizeof(uint16_t)) * (2 + kBatchesField);
+    if (NumberAt<uint16_t>(*footer_, fields) <= field) return;
+    const int64_t at = table + NumberAt<uint16_t>(*footer_, fields + field);
+    blocks_ = at + NumberAt<uint32_t>(*footer_, at) + sizeof(uint32_t);
+  }
+
+  // The rows of that batch, or -1. It must be one of the file's.
+  int64_t LengthAt(int batch) const {
+    if (blocks_ == 0) return -1;
+    const int64_t block = blocks_ + int64_t{24} * batch;
+    const auto message =
+        ReadHeader(NumberAt<int64_t>(*footer_, block),
+                   NumberAt<int32_t>(*footer_, block + int64_t{sizeof(int64_t)}));
+    return message.ok() ? LengthOf(**message) : -1;
+  }
+
+ private:
+  // A message without its body.
+  Result<std::unique_ptr<arrow::ipc::Message>> ReadHeader(int64_t at,
+                                                          int64_t size) const {
+    // Its own length is in front of it, since Arrow 0.15 behind four other bytes.
+    if (at < 0 || size <= 8) return Status::IOError("no header");
+    ARROW_ASSIGN_OR_RAISE(const auto bytes, file_->ReadAt(at, size));
+    const bool marked = NumberAt<uint32_t>(*bytes, 0) == 0xFFFFFFFF;
+    const int64_t begin = marked ? 8 : 4;
+    const int64_t length = NumberAt<int32_t>(*bytes, begin - 4);
+    if (length <= 0 || length > bytes->size() - begin) {
+      return Status::IOError("no header");
+    }
+    return arrow::ipc::Message::Open(arrow::SliceBuffer(bytes, begin, length),
+                                     std::make_shared<arrow::Buffer>(std::string_view()));
+  }
+
+  const std::shared_ptr<arrow::io::RandomAccessFile> file_;
+  std::shared_ptr<arrow::Buffer> footer_;
+  int64_t blocks_ = 0;  // in the footer
+};
+
 // The messages of a stream, checked for their size.
 class Messages : public arrow::ipc::MessageReader {
  public:
@@ -114,18 +195,25 @@ class Messages : public arrow::ipc::MessageReader {
         limits_(input.limits) {}
 
   Result<std::unique_ptr<arrow::ipc::Message>> ReadNextMessage() override {
+    *length_ = -1;
     ARROW_ASSIGN_OR_RAISE(auto message, messages_->ReadNextMessage());
     if (message) {
       ARROW_RETURN_NOT_OK(CheckMetadata(message->metadata()->size(), limits_, path_));
       Allow(message->body_length(), limits_);
+      *length_ = LengthOf(*message);
     }
     return message;
   }
+
+  // The rows of the last message, if it was read as a whole and is a record batch's, as
+  // its header has them; -1 otherwise.
+  std::shared_ptr<const int64_t> length() const { return length_; }
 
  private:
   const std::unique_ptr<MessageReader> messages_;
   const std::string path_;
   const Limits limits_;
+  const std::shared_ptr<int64_t> length_ = std::make_shared<int64_t>(-1);
 };
 
 int64_t CountColumns(const arrow::FieldVector& fields) {
@@ -142,6 +230,8 @@ struct Batches {
   std::shared_ptr<RecordBatchFileReader> file;
   std::shared_ptr<RecordBatchStreamReader> stream;
   std::shared_ptr<CountedFile> counted;           // of the file
+  std::shared_ptr<BatchHeaders> headers;          // of the file, once they are needed
+  std::shared_ptr<const int64_t> stream_length;   // of the stream's last message
   std::shared_ptr<arrow::io::InputStream> bytes;  // of the stream
   Limits limits;
   int next = 0;
@@ -152,13 +242,39 @@ struct Batches {
   Result<std::shared_ptr<arrow::RecordBatch>> Next() {
     DecodeBudget budget(Limits::kFreeExpansion);
     auto batch = Read();
-    if (budget.refused() == 0) return batch;
+    if (budget.refused() == 0) {
+      if (batch.ok() && *batch) ARROW_RETURN_NOT_OK(CheckLengths(**batch));
+      return batch;
+    }
     return Status::IOError("it decompresses to more than ", limits.expansion,
                            " times its size, ", budget.refused(), " bytes so far",
                            RaiseLimit(limits, "expansion"));
   }
 
+  // The rows of the batch at `next`, of a stream of that which Next() has tried, as its
+  // header has them; -1 where it has none.
+  int64_t Length() {
+    if (stream) return *stream_length;
+    if (!headers) headers = std::make_shared<BatchHeaders>(counted);
+    return headers->LengthAt(next);
+  }
+  // Whether there is a way to what is behind the batch that Next() has failed at.
+  bool CanGoOn() const {
+    return stream ? *stream_length >= 0 : next + 1 < file->num_record_batches();
+  }
+
  private:
+  // How many rows are lost with a batch is not to be taken from a header that lies.
+  static Status CheckLengths(const arrow::RecordBatch& batch) {
+    for (const auto& column : batch.column_data()) {
+      if (column->length != batch.num_rows()) {
+        return Status::IOError("the header says ", batch.num_rows(),
+                               " rows, and a column has ", column->length);
+      }
+    }
+    return Status::OK();
+  }
+
   Result<std::shared_ptr<arrow::RecordBatch>> Read() {
     if (stream) {
       ARROW_ASSIGN_OR_RAISE(auto batch, stream->Next());
@@ -201,9 +317,10 @@ Result<Batches> Open(const Input& input, std::shared_ptr<ByteCounter> counter,
     batches.file = *opened;
   } else {
     ARROW_ASSIGN_OR_RAISE(batches.bytes, input.OpenStream(std::move(counter)));
+    auto messages = std::make_unique<Messages>(batches.bytes, input);
+    batches.stream_length = messages->length();
     ARROW_ASSIGN_OR_RAISE(batches.stream,
-                          RecordBatchStreamReader::Open(
-                              std::make_unique<Messages>(batches.bytes, input), options));
+                          RecordBatchStreamReader::Open(std::move(messages), options));
   }
   ARROW_RETURN_NOT_OK(CheckColumns(CountColumns(batches.schema()->fields()), input.limits,
                                    input.file.path));
@@ -222,7 +339,7 @@ struct Reading {
   Result<std::optional<DecodeTask>> Next() {
     if (batches.next == end) return std::nullopt;
     auto batch = Guarded([&] { return batches.Next(); });
-    if (!batch.ok()) return At(path, batches.next, row, batch.status());
+    if (!batch.ok()) return GoOn(batch.status());
     if (!*batch) return std::nullopt;
     const int index = batches.next++;
     const int64_t first_row = row;
@@ -240,6 +357,28 @@ struct Reading {
         },
         bytes};
   }
+
+  // What is lost with a batch that cannot be read, if what is behind it may follow.
+  Result<std::optional<DecodeTask>> GoOn(const Status& status) {
+    const Status error = At(path, batches.next, row, status);
+    if (!options.keep_bad_rows || !IsOfData(status)) return error;
+    const int64_t length = batches.Length();
+    if (length < 0) {
+      if (!batches.CanGoOn()) return error;
+      ++batches.next;
+      ++row;
+      return LostPart(MakeDamage(0, error, path, kNextBatch));
+    }
+    ++batches.next;
+    row += length;
+    if (length == 0) return DecodeTask{[] { return Decoded{}; }, 0};
+    return DecodeTask{[error, length, options = options, path = path] {
+                        return Lost({}, error, length, options, path);
+                      },
+                      0};
+  }
+
+  static constexpr char kNextBatch[] = "; reading goes on with the next record batch";
 
   static Status At(const std::string& path, int index, int64_t row,
                    const Status& status) {
@@ -324,10 +463,12 @@ Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
   return file;
 }
 
+// The batches' lengths stand in their headers. What is wrong with a batch whose header is
+// sound comes up when it is read.
 Result<FileIndex> IndexArrow(const Input& input, const ReadOptions& options) {
   auto index = Guarded([&]() -> Result<FileIndex> {
     ARROW_ASSIGN_OR_RAISE(Batches batches, Open(input, options.counter, IpcOptions()));
-    if (batches.schema()->num_fields() > 0) {
+    if (batches.stream && batches.schema()->num_fields() > 0) {
       // One column tells a batch's length.
       auto ipc = IpcOptions();
       ipc.included_fields = {0};
@@ -335,22 +476,34 @@ Result<FileIndex> IndexArrow(const Input& input, const ReadOptions& options) {
     }
     FileIndex found;
     int64_t row = 0;
+    const auto add = [&](int64_t rows) {
+      const auto lost = static_cast<int64_t>(found.damages.size());
+      found.fragments.push_back({batches.next, batches.next + 1, rows, row, 0, lost});
+      row += rows;
+    };
     for (;; ++batches.next) {
-      const auto read = batches.Next();
-      if (!read.ok()) {
-        if (!options.keep_bad_rows || !IsOfData(read.status())) return read.status();
-        found.damage =
-            Reading::At(input.file.path, batches.next, row, read.status()).message();
-        // A file has a way to the batches behind it.
-        if (batches.stream) break;
+      ARROW_RETURN_NOT_OK(CheckStop());
+      // A stream tells the length with the batch, which it has to come by anyway.
+      if (batches.file && batches.next < batches.file->num_record_batches()) {
+        if (const int64_t rows = batches.Length(); rows >= 0) {
+          add(rows);
+          continue;
+        }
+      }
+      const auto batch = batches.Next();
+      if (batch.ok() && !*batch) break;
+      const int64_t rows = batch.ok() ? (*batch)->num_rows() : batches.Length();
+      if (rows >= 0) {
+        add(rows);
         continue;
       }
-      const auto& batch = *read;
-      if (!batch) break;
-      ARROW_RETURN_NOT_OK(CheckStop());
-      found.fragments.push_back(
-          {batches.next, batches.next + 1, batch->num_rows(), row, 0});
-      row += batch->num_rows();
+      if (!options.keep_bad_rows || !IsOfData(batch.status())) return batch.status();
+      const bool more = batches.CanGoOn();
+      const int64_t at = row + static_cast<int64_t>(found.damages.size());
+      const Status error = Reading::At(input.file.path, batches.next, at, batch.status());
+      found.damages.push_back(MakeDamage(at, error, input.file.path,
+                                         more ? Reading::kNextBatch : kRestIsLost));
+      if (!more) break;
     }
     // A stream is read from its start by whoever needs any of it.
     if (batches.stream && !found.fragments.empty()) {
