@@ -425,6 +425,27 @@ def test_a_function_that_raises_loses_neither_rows_nor_batches(tmp_path, way):
     assert sorted(row.row for row in told) == [i + 1 for i in sorted(bad)]
 
 
+@pytest.mark.parametrize("way", ["reader", "dataset", "rows", "map", "mix"])
+def test_a_function_that_stops_does_not_end_the_rows(tmp_path, way):
+    """As one does that takes from an iterator of its own: that is no end of the data."""
+    path = lines(tmp_path / "a.jsonl", 30, {12, 22})
+    spare = iter([0])
+    options: Any = {"on_error": lambda _: next(spare)}
+    reader: Any
+    if way == "reader":
+        reader = streaming_dataset_reader(path, 5, **options)
+    else:
+        data: Any = StreamingDataset(path, 5, **options)
+        data = fa.mix([data]) if way == "mix" else data
+        data = data.map(lambda batch: batch) if way == "map" else data
+        reader = data.rows() if way == "rows" else iter(data)
+    with pytest.raises(RuntimeError, match="raised StopIteration"):
+        list(reader)
+    rest = list(reader)
+    last = rest[-1]["id"] if way == "rows" else ids_of(rest[-1])[-1]
+    assert last == 29
+
+
 def test_a_quarantine_that_failed_goes_on_where_it_stopped(tmp_path):
     path = lines(tmp_path / "a.jsonl", 20, {1, 3, 12})
     folder = tmp_path / "kept"

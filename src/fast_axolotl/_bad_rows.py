@@ -137,7 +137,11 @@ class _Telling:
             import json
 
             while self._untold:
-                self._call(BadRow(**json.loads(self._untold.pop())))
+                try:
+                    self._call(BadRow(**json.loads(self._untold.pop())))
+                except StopIteration as error:
+                    # It would end the iteration, and nobody would miss the rest.
+                    raise RuntimeError(f"{self._call!r} raised StopIteration") from error
 
 
 class MixedBadRows:
