@@ -278,6 +278,33 @@ def test_values_that_python_cannot_hold_are_validated(kind, tmp_path, monkeypatc
     assert batches == [left[at : at + 5] for at in range(0, len(left), 5)]
 
 
+@pytest.mark.parametrize("index", [False, True])
+def test_what_is_validated_is_listed_in_the_order_of_the_rows(
+    index, tmp_path, monkeypatch
+):
+    """Damage is found while decoding, and values are looked at behind that."""
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    binary = pa.array([b"\xff" if i == 30 else b"x" for i in range(400)])
+    column = pa.StringArray.from_buffers(400, *binary.buffers()[1:])
+    path = tmp_path / "a.parquet"
+    numbers = pa.array(range(1000, 1400), pa.int64())
+    pq.write_table(
+        pa.table({"x": column, "id": numbers}),
+        path,
+        use_dictionary=False,
+        compression="none",
+        data_page_size=400,
+        write_batch_size=50,
+        write_page_checksum=True,
+    )
+    data = path.read_bytes()
+    path.write_bytes(data.replace((1320).to_bytes(8, "little"), bytes(8)))
+    first, second = fa.validate(path, index=index)
+    assert first.row == 31
+    assert 250 < second.row <= 321
+    assert second.row + second.rows == 401
+
+
 def test_the_command_line_lists_bad_rows(twins, capsys, tmp_path, monkeypatch):
     bad, good = twins
     monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))

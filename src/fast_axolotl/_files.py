@@ -11,7 +11,7 @@ from fast_axolotl._reader import streaming_dataset_reader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import TypeAlias
 
     from fast_axolotl._csv_options import CsvOptions
@@ -183,7 +183,7 @@ def validate(
             for _ in reader:
                 if progress is not None:
                     progress(reader.bytes_read, reader.bytes_total)
-        return found
+        return _in_order(found, reader._files)  # noqa: SLF001
     options = _options.check(
         path,
         columns=columns,
@@ -204,5 +204,10 @@ def validate(
         _tick(progress, dataset),
     )
     found += [BadRow(**json.loads(row)) for row in made.damages(dataset, validated=True)]
-    order = {file: number for number, file in enumerate(options.files)}
+    return _in_order(found, options.files)
+
+
+def _in_order(found: list[BadRow], files: Sequence[str]) -> list[BadRow]:
+    """Sort by file and row: damage and values are found apart from each other."""
+    order = {file: number for number, file in enumerate(files)}
     return sorted(found, key=lambda bad: (order[bad.file], bad.row))
