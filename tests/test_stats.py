@@ -59,7 +59,7 @@ def same(batch):
         {"num_lanes": 3},
         {"shuffle": True},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_counts_are_those_of_what_was_given(path, options):
     """And not of what was read ahead."""
