@@ -202,6 +202,8 @@ def read_on(batches, found):
     "error", [KeyboardInterrupt, TimeoutError], ids=lambda e: e.__name__
 )
 @pytest.mark.parametrize("way", WAYS)
+# What Python code had just opened is then closed by being dropped.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_what_a_signal_handler_raises_costs_no_row(way, error, numbered):
     expected = [i for batch in WAYS[way](numbered) for i in numbers(batch)]
     assert sorted(set(expected)) == list(range(ROWS))

@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "bindings/status.h"
 #include "core/codec/codec.h"
@@ -34,7 +35,7 @@ Detected Describe(const Format* format, const Codec* codec) {
 Detected DetectFile(nb::bytes path) {
   auto input = [&]() -> Result<Input> {
     const std::string name(path.c_str(), path.size());
-    const nb::gil_scoped_release release;
+    const ReleasedGil released;
     ARROW_ASSIGN_OR_RAISE(const File file, StatFile(name));
     return DetectInput(file, nullptr);
   }();

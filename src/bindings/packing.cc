@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/gil.h"
 #include "bindings/register.h"
 #include "bindings/sequences.h"
 #include "bindings/status.h"
@@ -64,7 +65,7 @@ std::shared_ptr<PackUnit> UnitOf(const PackColumns& pack, nb::handle tokens,
   }
   Misfit misfit;
   auto unit = [&] {
-    const nb::gil_scoped_release release;
+    const ReleasedGil released;
     return MakeUnit(std::move(ids), std::move(own), pack, &misfit);
   }();
   if (unit.status().IsInvalid()) {
@@ -79,7 +80,7 @@ nb::dict PackRows(
     const std::vector<std::tuple<std::shared_ptr<PackUnit>, int64_t, int64_t>>& parts,
     bool torch) {
   auto packed = [&]() -> Result<Packed> {
-    const nb::gil_scoped_release release;
+    const ReleasedGil released;
     std::vector<Packed> rows;
     for (const auto& [unit, begin, end] : parts) {
       ARROW_ASSIGN_OR_RAISE(rows.emplace_back(), unit->Rows(begin, end));

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "bindings/gil.h"
 #include "bindings/pause_collector.h"
 #include "bindings/register.h"
 #include "bindings/sequences.h"
@@ -32,7 +33,7 @@ using MakeRows =
 
 std::shared_ptr<arrow::Tensor> Made(const MakeRows& make, int64_t begin, int64_t end) {
   auto tensor = [&] {
-    const nb::gil_scoped_release release;
+    const ReleasedGil released;
     return make(begin, end);
   }();
   return ValueOf(std::move(tensor));

@@ -17,6 +17,7 @@
 
 #include "bindings/batch_to_python.h"
 #include "bindings/faulty_rows.h"
+#include "bindings/gil.h"
 #include "bindings/output.h"
 #include "bindings/output_to_python.h"
 #include "bindings/register.h"
@@ -120,7 +121,9 @@ class Reader {
     // A thread that is reading sees the flag soon. It must be out before this returns: at
     // the interpreter's exit Python would tear it down in the middle of a call.
     while (busy_.exchange(true)) {
-      const nb::gil_scoped_release release;
+      // Whoever exits closes it, too, and may be waiting for the GIL.
+      if (IsLeftAtExit()) return;
+      const ReleasedGil released;
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     Stop();
@@ -227,7 +230,7 @@ class Reader {
       return;
     }
     const std::unique_ptr<Source> source = std::move(source_);
-    const nb::gil_scoped_release release;
+    const ReleasedGil released;
     source->outputs = nullptr;
     source->next = nullptr;
   }
@@ -251,7 +254,7 @@ class Reader {
       if (!batch) batch = NextRows();
       if (!batch) return {};
       if (batch->gathered()) {
-        const nb::gil_scoped_release release;
+        const ReleasedGil released;
         for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
       }
       nb::object dict;
@@ -356,7 +359,7 @@ class Reader {
   OutputBatch Make(Batch rows) {
     Misfit misfit;
     auto made = [&] {
-      const nb::gil_scoped_release release;
+      const ReleasedGil released;
       return MakeFittingOutput(*dataset_, OutputOptionsOf(), &rows, &misfit);
     }();
     if (made.ok()) return std::move(*made);
@@ -388,7 +391,7 @@ class Reader {
     for (;;) {
       if (closed_) return std::nullopt;
       auto batch = [&] {
-        const nb::gil_scoped_release release;
+        const ReleasedGil released;
         return next(kPatience);
       }();
       auto found = ValueOf(std::move(batch));
@@ -445,6 +448,9 @@ class Reader {
 
 void RegisterReader(nb::module_& m) {
   m.attr("NO_BATCH_YET") = NoBatchYet();
+  m.def("begin_exit", &BeginExit,
+        "To be called before the interpreter ends: threads that call into the core stop "
+        "to\nlet go of the GIL.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
       .def_static(
           "plain",

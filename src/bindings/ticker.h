@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "bindings/gil.h"
 #include "bindings/status.h"
 #include "core/common/stop.h"
 #include "core/source/file.h"
@@ -30,10 +31,12 @@ class Ticker {
   auto Run(Work&& work) {
     if (!Report()) throw nanobind::python_error();
     auto made = [&] {
-      const nanobind::gil_scoped_release release;
+      const ReleasedGil released;
       const StopScope scope([this] {
         const nanobind::gil_scoped_acquire acquire;
-        raised_ = PyErr_CheckSignals() != 0 || !Report();
+        // This ends a daemon's thread without a word, as the interpreter will.
+        if (IsLeftAtExit()) PyErr_SetNone(PyExc_SystemExit);
+        raised_ = PyErr_Occurred() || PyErr_CheckSignals() != 0 || !Report();
         return raised_ ? Status::Cancelled("stopped by the caller") : Status::OK();
       });
       return Guarded(work);

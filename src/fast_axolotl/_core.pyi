@@ -225,6 +225,12 @@ def pad_columns(batch: dict[str, Any], pad: Pad, torch: bool) -> dict[str, Any]:
 
 NO_BATCH_YET: object = ...
 
+def begin_exit() -> None:
+    """
+    To be called before the interpreter ends: threads that call into the core stop to
+    let go of the GIL.
+    """
+
 class Reader:
     """One pass over a dataset, decoding ahead."""
 

@@ -35,6 +35,7 @@ _open_readers: set[ref[StreamingReader]] = set()
 @atexit.register
 def _close_all() -> None:
     """Join all threads before the interpreter and Arrow's statics go away."""
+    _core.begin_exit()
     for reference in list(_open_readers):
         reader = reference()
         if reader is not None:
