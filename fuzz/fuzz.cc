@@ -105,7 +105,8 @@ std::string WriteFile(const char* name, std::string_view bytes) {
 Input MemoryInput(const Format& format, std::string path, std::string_view content,
                   const Codec* codec) {
   Input input;
-  input.file = {std::move(path), static_cast<int64_t>(content.size())};
+  input.file.path = std::move(path);
+  input.file.size = static_cast<int64_t>(content.size());
   input.format = &format;
   input.codec = codec;
   input.content = arrow::Buffer::FromString(std::string(content));
