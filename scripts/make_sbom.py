@@ -78,7 +78,7 @@ LIBRARIES = (
 )  # fmt: skip
 
 
-def library_of(soname: str) -> Library:
+def component_of(soname: str) -> Library:
     """Return whose library it is, with or without the hash that auditwheel puts in.
 
     Raises:
@@ -212,9 +212,9 @@ def linked(objects: dict[str, Path], requirements: list[str]) -> list[dict[str, 
     symbols: dict[Library, set[str]] = {}
     for path in objects.values():
         for soname in needed(path):
-            sonames.setdefault(library_of(soname), set()).add(soname)
+            sonames.setdefault(component_of(soname), set()).add(soname)
         for soname, versions in symbol_versions(path).items():
-            symbols.setdefault(library_of(soname), set()).update(versions)
+            symbols.setdefault(component_of(soname), set()).update(versions)
     headers = header_versions()
     bundled = {Path(name).name: name for name in objects}
     components = []

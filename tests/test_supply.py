@@ -61,7 +61,7 @@ def test_the_bill_names_all_that_the_loader_loads(sbom, bill):
     loaded = re.findall(r"^\s*(?:\S*/)?(\S+\.so\S*) ", said.stdout, re.MULTILINE)
     loaded = [name for name in loaded if not name.startswith("linux-vdso")]
     assert len(loaded) > 5
-    assert {sbom.library_of(name).name for name in loaded} <= names_in(bill)
+    assert {sbom.component_of(name).name for name in loaded} <= names_in(bill)
 
 
 @linux
@@ -77,7 +77,7 @@ def test_the_bill_names_all_that_the_linker_was_given(sbom, bill):
     assert {ours[Path(name).name] for name in static} == {"nanobind", "fast-axolotl"}
     shared = [Path(name).name for name in re.findall(r"\S+\.so\S*", line)]
     assert len(shared) >= 6
-    assert {sbom.library_of(name).name for name in shared} <= names_in(bill)
+    assert {sbom.component_of(name).name for name in shared} <= names_in(bill)
 
 
 @linux
@@ -113,10 +113,10 @@ def test_the_bill_is_cyclonedx_and_refers_to_itself_only(bill):
 
 
 def test_an_unknown_library_is_no_surprise_of_a_release(sbom):
-    assert sbom.library_of("libzstd-37412b7a.so.1.5.4").name == "zstd"
-    assert sbom.library_of("ld-linux-x86-64.so.2").name == "glibc"
+    assert sbom.component_of("libzstd-37412b7a.so.1.5.4").name == "zstd"
+    assert sbom.component_of("ld-linux-x86-64.so.2").name == "glibc"
     with pytest.raises(LookupError, match="libevil"):
-        sbom.library_of("libevil.so.1")
+        sbom.component_of("libevil.so.1")
 
 
 @linux
