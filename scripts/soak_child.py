@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``soak.py`` runs in processes of their own: a job, told by JSON on the first line
-of standard input. Each batch is a line of JSON on standard output, with its rows as pairs
-of the row's number and a checksum of its values; the last line says how it ended.
+"""What ``soak_processes.py`` runs: a job, told by JSON on the first line of standard
+input. Each batch is a line of JSON on standard output, with its rows as pairs of the
+row's number and a checksum of its values; the last line says how it ended.
 """
 
 from __future__ import annotations

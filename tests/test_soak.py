@@ -3,23 +3,11 @@
 
 import importlib.util
 import random
-import sys
-from pathlib import Path
 
 import pytest
-
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-
-
-@pytest.fixture(scope="module")
-def soak():
-    sys.path.insert(0, str(SCRIPTS))
-    try:
-        import soak
-    finally:
-        sys.path.remove(str(SCRIPTS))
-    return soak
-
+import soak_rounds
+from soak_processes import Outcome, WrongError
+from soak_verdicts import check_each_once, check_error, check_rows
 
 KINDS = [
     "one pass, to any output",
@@ -38,17 +26,17 @@ KINDS = [
 ]
 
 
-def test_all_kinds_are_here(soak):
-    assert list(soak.KINDS) == KINDS
+def test_all_kinds_are_here():
+    assert list(soak_rounds.KINDS) == KINDS
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_round(soak, kind, tmp_path):
+def test_round(kind, tmp_path):
     torch = importlib.util.find_spec("torch") is not None
     if "loader" in kind and not torch:
         pytest.skip("needs torch")
-    play = soak.KINDS[kind][0]
-    verdict, rows = play(soak.Round(random.Random(f"7/{kind}"), tmp_path))
+    play = soak_rounds.KINDS[kind][0]
+    verdict, rows = play(soak_rounds.Round(random.Random(f"7/{kind}"), tmp_path))
     assert verdict in {"right rows", "right error"}
     assert rows > 0
 
@@ -62,18 +50,18 @@ def test_round(soak, kind, tmp_path):
     ],
     ids=["missing", "twice", "changed"],
 )
-def test_what_is_lost_is_seen(soak, got, verdict):
+def test_what_is_lost_is_seen(got, verdict):
     want = [[0, 5], [1, 6], [2, 7]]
-    for check in (soak.check_rows, soak.check_each_once):
+    for check in (check_rows, check_each_once):
         check(want, want)
-        with pytest.raises(soak.WrongError) as caught:
+        with pytest.raises(WrongError) as caught:
             check(got, want)
         assert caught.value.verdict == verdict
 
 
-def test_an_error_that_names_no_file_is_wrong(soak):
-    soak.check_error(soak.Outcome([], ["OSError"], "a.csv: line 2"), ["a.csv"])
+def test_an_error_that_names_no_file_is_wrong():
+    check_error(Outcome([], ["OSError"], "a.csv: line 2"), ["a.csv"])
     for kind, text in (("OSError", "line 2"), ("IndexError", "a.csv: line 2")):
-        with pytest.raises(soak.WrongError) as caught:
-            soak.check_error(soak.Outcome([], [kind], text), ["a.csv"])
+        with pytest.raises(WrongError) as caught:
+            check_error(Outcome([], [kind], text), ["a.csv"])
         assert caught.value.verdict == "wrong error"
