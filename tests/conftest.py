@@ -1,6 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all tests need: no test reads or writes the user's cache."""
+"""Fixtures of several test files; and no test reads or writes the user's cache."""
 
+import gzip
+
+import calls
+import command_line
+import epoch_files
+import hf_rows
+import iterators
+import make_sample_data
 import pytest
 from fault_worker import Worker
 
@@ -30,3 +38,64 @@ def cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(folder))
     return folder / "index"
+
+
+@pytest.fixture(scope="module")
+def long_lines(tmp_path_factory):
+    """A file of 50 MB: nobody is through with it by chance."""
+    path = tmp_path_factory.mktemp("long") / "data.jsonl"
+    row = b'{"i": 1234567, "text": "' + b"x" * 470 + b'"}\n'
+    with path.open("wb") as file:
+        for _ in range(50):
+            file.write(row * (1_000_000 // len(row)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def ten_files(tmp_path_factory):
+    """A folder of a thousand rows."""
+    folder = tmp_path_factory.mktemp("small")
+    for i in range(10):
+        (folder / f"{i}.jsonl").write_text(
+            "".join(f'{{"i": {i * 100 + j}}}\n' for j in range(100))
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def small_file(tmp_path_factory):
+    return iterators.write_rows(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory):
+    """Path and ids of a file of each kind that the plan cuts into fragments."""
+    return epoch_files.write_pool(tmp_path_factory.mktemp("epoch"))
+
+
+@pytest.fixture(scope="module")
+def hf_file(tmp_path_factory):
+    return hf_rows.write_rows(tmp_path_factory.mktemp("hf") / "rows.jsonl")
+
+
+@pytest.fixture(scope="module")
+def called_file(tmp_path_factory):
+    return calls.write_rows(tmp_path_factory.mktemp("ahead"))
+
+
+@pytest.fixture
+def rows_file(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    make_sample_data.write(path, command_line.ROWS)
+    return path
+
+
+@pytest.fixture(scope="module")
+def long_work(tmp_path_factory):
+    """A small file that takes seconds to read: one gzip member, many times over."""
+    path = tmp_path_factory.mktemp("long") / "long.jsonl.gz"
+    member = gzip.compress(
+        b'{"id": 1, "text": "a few words", "n": [1, 2, 3]}\n' * 100_000
+    )
+    path.write_bytes(member * 800)
+    return path

@@ -128,3 +128,14 @@ GZIP = Kind(
     600,
     _bytes(lambda ids: gzip.compress(lines(ids, 80_000), 1, mtime=0)),
 )
+
+
+def write_pool(folder: Path) -> dict[str, tuple[str, range]]:
+    """Path and ids of a file of each kind."""
+    found = {}
+    first = 0
+    for kind in [*SMALL, *LARGE, GZIP]:
+        ids = range(first, first + kind.rows)
+        found[kind.name] = (str(kind.path(folder, first)), ids)
+        first += kind.rows
+    return found

@@ -12,17 +12,6 @@ from fast_axolotl import StreamingDataset
 SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 
-def write_pool(folder):
-    """Path and ids of a file of each kind."""
-    found = {}
-    first = 0
-    for kind in [*epoch_files.SMALL, *epoch_files.LARGE, epoch_files.GZIP]:
-        ids = range(first, first + kind.rows)
-        found[kind.name] = (str(kind.path(folder, first)), ids)
-        first += kind.rows
-    return found
-
-
 SMALL = [kind.name for kind in epoch_files.SMALL]
 LARGE = [kind.name for kind in epoch_files.LARGE]
 GZIP = epoch_files.GZIP.name

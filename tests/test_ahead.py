@@ -2,38 +2,21 @@
 """Functions on batches, called ahead on a thread: their order, errors, and the end."""
 
 import gc
-import json
 import operator
-import os
 import threading
 import time
 import traceback
 from textwrap import dedent
 
 import pytest
-from test_lifecycle import LINUX, count_threads, python, settled_threads
+from calls import NAME, ROWS, SIZE, Calls, numbers
+from processes import LINUX, count_threads, python, settled_threads
 
 import fast_axolotl
-from fast_axolotl import PackOptions, StreamingDataset, _ahead, streaming_dataset_reader
+from fast_axolotl import StreamingDataset, _ahead, streaming_dataset_reader
 
-ROWS, SIZE = 200, 10
-NAME = "fast_axolotl ahead"
 # Results that lie ready, and the one that was taken.
 AHEAD = 5
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("ahead") / "data.jsonl"
-    path.write_text(
-        "".join(f'{{"id": {i}, "input_ids": [{i}, {i}]}}\n' for i in range(ROWS))
-    )
-    return path
-
-
-def numbers(batch):
-    """Which batch of the file it is, from its rows."""
-    return batch["id"][0] // SIZE
 
 
 def threads():
@@ -59,19 +42,6 @@ def wait_for(condition, seconds=20):
     while not condition():
         assert time.monotonic() < until, "waited for too long"
         time.sleep(0.005)
-
-
-class Calls(list):
-    """A function that notes the batches it was called with, and the threads."""
-
-    def __init__(self):
-        super().__init__()
-        self.threads = set()
-
-    def __call__(self, batch):
-        self.threads.add(threading.current_thread().name)
-        self.append(numbers(batch))
-        return batch
 
 
 # By the ways to have a function called: on a reader, a dataset, its map(), a mixture's.
@@ -103,6 +73,8 @@ def mixed_and_mapped(path, fn):
 
 
 WAYS = [reader, dataset, mapped, planned, mixed, mixed_and_mapped]
+
+
 each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
 
@@ -110,9 +82,9 @@ each_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 
 
 @each_way
-def test_one_thread_calls_it_in_order_and_not_far_ahead(path, way):
+def test_one_thread_calls_it_in_order_and_not_far_ahead(called_file, way):
     calls = Calls()
-    with way(path, calls) as batches:
+    with way(called_file, calls) as batches:
         assert calls == []
         assert not threads()
         assert numbers(next(batches)) == 0
@@ -127,37 +99,41 @@ def test_one_thread_calls_it_in_order_and_not_far_ahead(path, way):
         assert next(batches, None) is None
 
 
-def test_functions_follow_each_other(path):
-    data = StreamingDataset(path, SIZE, transform=operator.itemgetter("id"))
+def test_functions_follow_each_other(called_file):
+    data = StreamingDataset(called_file, SIZE, transform=operator.itemgetter("id"))
     data = data.map(sum).map(lambda total: (total, threading.current_thread().name))
     sums = [sum(range(at, at + SIZE)) for at in range(0, ROWS, SIZE)]
     assert list(data) == [(total, NAME) for total in sums]
 
 
-def test_a_transform_gets_what_output_says(path):
-    data = StreamingDataset(path, SIZE, output="numpy", transform=lambda batch: batch)
+def test_a_transform_gets_what_output_says(called_file):
+    data = StreamingDataset(
+        called_file, SIZE, output="numpy", transform=lambda batch: batch
+    )
     assert [b["id"].sum() for b in data] == [
         sum(range(at, at + SIZE)) for at in range(0, ROWS, SIZE)
     ]
 
 
-def test_none_is_a_result_like_any_other(path):
-    data = StreamingDataset(path, SIZE, transform=lambda batch: None)
+def test_none_is_a_result_like_any_other(called_file):
+    data = StreamingDataset(called_file, SIZE, transform=lambda batch: None)
     assert list(data) == [None] * (ROWS // SIZE)
-    data = StreamingDataset(path, SIZE, transform=lambda batch: ValueError("no error"))
+    data = StreamingDataset(
+        called_file, SIZE, transform=lambda batch: ValueError("no error")
+    )
     assert [str(error) for error in data] == ["no error"] * (ROWS // SIZE)
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 1000])
 @pytest.mark.parametrize("lanes", [1, 2])
-def test_take_calls_it_for_what_is_taken_only(path, n, lanes):
+def test_take_calls_it_for_what_is_taken_only(called_file, n, lanes):
     calls = Calls()
-    data = StreamingDataset(path, SIZE, transform=calls, num_lanes=lanes)
+    data = StreamingDataset(called_file, SIZE, transform=calls, num_lanes=lanes)
     for _ in range(2):
         calls.clear()
         assert len(list(data.take(n))) == len(calls) == min(n, ROWS // SIZE)
     calls.clear()
-    ranks = StreamingDataset(path, SIZE, transform=calls, distributed=(1, 2))
+    ranks = StreamingDataset(called_file, SIZE, transform=calls, distributed=(1, 2))
     assert len(list(ranks.skip(1).take(n))) == len(calls) == -(-min(n, 19) // 2)
 
 
@@ -172,13 +148,13 @@ class OwnError(Exception):
 @pytest.mark.parametrize(
     "error", [OwnError, KeyboardInterrupt, SystemExit, GeneratorExit]
 )
-def test_an_error_comes_in_its_turn_and_again(path, way, error):
+def test_an_error_comes_in_its_turn_and_again(called_file, way, error):
     def raises_at_7(batch):
         if numbers(batch) == 7:
             raise error("seven")
         return batch
 
-    batches = way(path, raises_at_7)
+    batches = way(called_file, raises_at_7)
     assert [numbers(next(batches)) for _ in range(7)] == [*range(7)]
     traces = []
     for _ in range(3):
@@ -194,11 +170,11 @@ def test_an_error_comes_in_its_turn_and_again(path, way, error):
 
 
 @each_way
-def test_stop_iteration_ends_nothing_quietly(path, way):
+def test_stop_iteration_ends_nothing_quietly(called_file, way):
     def exhausted(batch):
         return next(iter(()))
 
-    batches = way(path, exhausted)
+    batches = way(called_file, exhausted)
     for _ in range(2):
         with pytest.raises(RuntimeError, match=r"exhausted.* raised StopIteration"):
             next(batches)
@@ -221,9 +197,9 @@ def test_an_error_of_a_file_comes_behind_the_results_before_it(tmp_path):
 @each_way
 @pytest.mark.parametrize("taken", [0, 1, 3])
 @pytest.mark.parametrize("end", ["close", "drop", "with"])
-def test_nothing_is_left(path, way, taken, end):
+def test_nothing_is_left(called_file, way, taken, end):
     before = count_threads()
-    batches = way(path, Calls())
+    batches = way(called_file, Calls())
     for _ in range(taken):
         next(batches)
     if taken:
@@ -243,7 +219,7 @@ def test_nothing_is_left(path, way, taken, end):
 
 
 @each_way
-def test_closing_waits_for_a_call_but_not_for_ever(path, way, monkeypatch):
+def test_closing_waits_for_a_call_but_not_for_ever(called_file, way, monkeypatch):
     monkeypatch.setattr(_ahead, "_PATIENCE", 0.2)
     called, end = threading.Event(), threading.Event()
 
@@ -252,7 +228,7 @@ def test_closing_waits_for_a_call_but_not_for_ever(path, way, monkeypatch):
         end.wait(60)
         return batch
 
-    batches = way(path, endless)
+    batches = way(called_file, endless)
     found = []
     consumer = threading.Thread(target=lambda: found.append(next(batches, None)))
     consumer.start()
@@ -269,7 +245,7 @@ def test_closing_waits_for_a_call_but_not_for_ever(path, way, monkeypatch):
     wait_for(lambda: not threads())
 
 
-def test_a_call_that_ends_soon_is_waited_for(path):
+def test_a_call_that_ends_soon_is_waited_for(called_file):
     called = threading.Event()
     done = []
 
@@ -279,7 +255,7 @@ def test_a_call_that_ends_soon_is_waited_for(path):
         done.append(numbers(batch))
         return batch
 
-    batches = reader(path, slow)
+    batches = reader(called_file, slow)
     threading.Thread(target=lambda: next(batches, None)).start()
     assert called.wait(20)
     batches.close()
@@ -288,7 +264,7 @@ def test_a_call_that_ends_soon_is_waited_for(path):
 
 
 @each_way
-def test_two_threads_on_one_reader(path, way):
+def test_two_threads_on_one_reader(called_file, way):
     called, end = threading.Event(), threading.Event()
 
     def waits(batch):
@@ -296,7 +272,7 @@ def test_two_threads_on_one_reader(path, way):
         end.wait(20)
         return batch
 
-    batches = way(path, waits)
+    batches = way(called_file, waits)
     found = []
     other = threading.Thread(target=lambda: found.append(numbers(next(batches))))
     other.start()
@@ -322,7 +298,7 @@ reader = fast_axolotl.streaming_dataset_reader(path, 10, transform=slow)
 """
 
 
-def test_ctrl_c_is_answered_and_reading_goes_on(path):
+def test_ctrl_c_is_answered_and_reading_goes_on(called_file):
     code = """
     threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
     began = time.monotonic()
@@ -332,7 +308,7 @@ def test_ctrl_c_is_answered_and_reading_goes_on(path):
         print(time.monotonic() - began)
     print(next(reader)["id"][0])
     """
-    elapsed, first = python(SCRIPT + dedent(code), path, 1.5).split()
+    elapsed, first = python(SCRIPT + dedent(code), called_file, 1.5).split()
     assert 0.2 < float(elapsed) < 1.3
     assert first == "0"
 
@@ -345,7 +321,7 @@ def test_ctrl_c_is_answered_and_reading_goes_on(path):
         "os.kill(os.getpid(), signal.SIGINT)",
     ],
 )
-def test_the_interpreter_ends_while_a_call_goes_on(path, code):
+def test_the_interpreter_ends_while_a_call_goes_on(called_file, code):
     """A training loop that was interrupted is not kept by a function that hangs."""
     thread = "threading.Thread(target=next, args=(reader, None), daemon=True).start()\n"
     if "kill" in code:
@@ -355,13 +331,13 @@ def test_the_interpreter_ends_while_a_call_goes_on(path, code):
         )
         thread = ""
     began = time.monotonic()
-    python(SCRIPT + thread + code, path, 60, seconds=40)
+    python(SCRIPT + thread + code, called_file, 60, seconds=40)
     assert time.monotonic() - began < 25
 
 
 @LINUX
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_fork_with_an_open_reader(path, packed):
+def test_a_fork_with_an_open_reader(called_file, packed):
     """The child says that the reader is not its own, reads anew, and ends as usual."""
     code = """
     import fast_axolotl, os, sys, threading, warnings
@@ -387,109 +363,15 @@ def test_a_fork_with_an_open_reader(path, packed):
     assert os.waitpid(child, 0)[1] == 0
     assert len(list(reader)) > 3
     """
-    python(code, path, packed)
+    python(code, called_file, packed)
 
 
-# --- states, workers, mixtures --------------------------------------------------------
+# --- beginning and threads --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("pack", [None, PackOptions(8, pack_window=20)])
-def test_what_lies_ready_was_not_given(path, pack):
-    calls = Calls()
-    options = {"num_lanes": 2, "pack": pack}
-    whole = [repr(batch) for batch in StreamingDataset(path, 3, **options)]
-    data = StreamingDataset(path, 3, transform=calls, **options)
-    batches = iter(data)
-    found = []
-    for _ in range(4):
-        found.append(repr(next(batches)))
-        assert data.state_dict()["batch"] == len(found)
-    time.sleep(0.05)
-    state = json.loads(json.dumps(data.state_dict()))
-    assert (state["epoch"], state["batch"]) == (0, 4)
-    other = StreamingDataset(path, 3, transform=lambda batch: batch, **options)
-    other.load_state_dict(state)
-    assert found + [repr(batch) for batch in other] == whole
-
-
-def in_worker(batch):
-    return numbers(batch), os.getpid()
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("way", ["fork", "spawn"])
-def test_loaders(path, way):
-    """Workers call it; a second pass does, too."""
-    pytest.importorskip("torch")
-    data = StreamingDataset(path, SIZE, transform=in_worker, num_lanes=2)
-    workers = 2 if way == "fork" else 1
-    loader = data.loader(num_workers=workers, multiprocessing_context=way)
-    expected = [number for number, _ in data]
-    for _ in range(2):
-        found = list(loader)
-        assert [number for number, _ in found] == expected
-        assert len({pid for _, pid in found} - {os.getpid()}) == workers
-
-
-def test_sources_of_a_mixture(path):
-    """Each has its own function, and all are called on the one thread."""
-    calls = Calls()
-
-    def source(shift):
-        def shifted(batch):
-            return {"id": [i + shift for i in calls(batch)["id"]]}
-
-        return shifted
-
-    data = StreamingDataset(path, SIZE, ["id"])
-    sources = [
-        data.map(source(0)),
-        StreamingDataset(path, SIZE, ["id"], transform=source(1000)),
-        data.map(source(2000)).map(lambda batch: {**batch, "more": batch["id"]}),
-    ]
-    mixture = fast_axolotl.mix(sources, num_lanes=1, stop="all")
-    found = list(mixture)
-    assert calls.threads == {NAME}
-    firsts = [batch["id"][0] for batch in found]
-    for shift in (0, 1000, 2000):
-        own = [first - shift for first in firsts if 0 <= first - shift < ROWS]
-        assert [*dict.fromkeys(own)] == [*range(0, ROWS, SIZE)]
-    assert calls == [first % 1000 // SIZE for first in firsts]
-    assert all(
-        (b["more"][0] is None) == (b["id"][0] < 2000) for b in found if "more" in b
-    )
-    other = fast_axolotl.mix(sources, num_lanes=1, stop="all")
-    other.load_state_dict({**mixture.state_dict(), "epoch": 0, "batch": 17})
-    assert list(other) == found[17:]
-
-
-def test_a_mixture_opens_a_reader_while_its_numbers_are_asked_for(path):
-    """The thread does, at any moment: here, in the middle of adding up."""
-    batches = mixed_and_mapped(path, lambda batch: batch)
-    next(batches)
-    source = batches._reader._source
-
-    class OpensAnother:
-        rows_read = 1
-        decode_seconds = 0.0
-
-        @property
-        def bytes_read(self):
-            source._readers["another"] = next(iter(source._readers.values()))
-            return 1
-
-        def close(self):
-            assert self.bytes_read == 1
-
-    source._readers["one"] = OpensAnother()
-    assert batches.bytes_read > 1
-    del source._readers["another"]
-    batches.close()
-
-
-def test_a_thread_that_cannot_be_started(path, monkeypatch):
+def test_a_thread_that_cannot_be_started(called_file, monkeypatch):
     """There are limits on threads. No call may wait for one that is not there."""
-    reader = streaming_dataset_reader(path, SIZE, transform=numbers)
+    reader = streaming_dataset_reader(called_file, SIZE, transform=numbers)
 
     def fail(thread):
         raise RuntimeError("can't start new thread")
@@ -502,10 +384,10 @@ def test_a_thread_that_cannot_be_started(path, monkeypatch):
 
 
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_threads_that_begin_an_iterator_together(path, shuffle):
+def test_threads_that_begin_an_iterator_together(called_file, shuffle):
     """Each row once: they must not each start reading."""
     for _ in range(20):
-        batches = iter(StreamingDataset(path, 1, shuffle=shuffle))
+        batches = iter(StreamingDataset(called_file, 1, shuffle=shuffle))
         start = threading.Barrier(4)
         found = []
 
@@ -537,11 +419,11 @@ class Trainer:
 
 
 @pytest.mark.parametrize("how", ["transform", "map"])
-def test_a_function_of_the_object_that_holds_the_iterator(path, how):
+def test_a_function_of_the_object_that_holds_the_iterator(called_file, how):
     """The thread must not keep both alive."""
     before = len(threads())
     for _ in range(5):
-        trainer = Trainer(path, how)
+        trainer = Trainer(called_file, how)
         next(trainer.batches)
         del trainer
     # A thread that is still making results holds on to what makes them.

@@ -1,10 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line, through processes of its own."""
+"""The command line: schemas, counts, what goes wrong, and what a terminal shows."""
 
-import base64
-import datetime as dt
-import decimal
-import gzip
 import json
 import os
 import pty
@@ -13,226 +9,17 @@ import subprocess
 import sys
 import time
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import make_sample_data as maker
 import pytest
-from sample_data import maker
+from command_line import COMMAND, ROWS, cli, error_line, json_lines, output
+from indexes import kept
 
 import fast_axolotl
-from fast_axolotl import _core
 
-COMMAND = [sys.executable, "-m", "fast_axolotl.cli"]
-ROWS = maker.instruction_rows(25)
+pytestmark = pytest.mark.usefixtures("cache")
 
 
-def cli(*args, width=160, **env):
-    return subprocess.run(
-        [*COMMAND, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={**os.environ, "COLUMNS": str(width), "PYTHONUTF8": "1", **env},
-    )
-
-
-def output(*args, **kw):
-    done = cli(*args, **kw)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
-
-
-def json_lines(*args, **kw):
-    return [json.loads(line) for line in output(*args, "--json", **kw).splitlines()]
-
-
-def error_line(*args):
-    done = cli(*args)
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.startswith("fast-axolotl: error: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    """Indexes of the tests stay out of the user's cache."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(folder))
-    return folder
-
-
-def kept(cache):
-    """The indexes in a cache folder."""
-    return [p for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock"]
-
-
-@pytest.fixture
-def rows_file(tmp_path):
-    path = tmp_path / "rows.jsonl"
-    maker.write(path, ROWS)
-    return path
-
-
-@pytest.fixture(scope="module")
-def long_work(tmp_path_factory):
-    """A small file that takes seconds to read: one gzip member, many times over."""
-    path = tmp_path_factory.mktemp("long") / "long.jsonl.gz"
-    member = gzip.compress(
-        b'{"id": 1, "text": "a few words", "n": [1, 2, 3]}\n' * 100_000
-    )
-    path.write_bytes(member * 800)
-    return path
-
-
-# --- head -----------------------------------------------------------------------------
-
-
-def test_head_prints_ten_rows_as_json(rows_file):
-    assert json_lines("head", rows_file) == ROWS[:10]
-
-
-@pytest.mark.parametrize("count", [0, 1, 24, 25, 26])
-@pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_head_prints_so_many_rows(rows_file, count, batch_size):
-    args = ["-n", count, "--batch-size", batch_size]
-    assert json_lines("head", rows_file, *args) == ROWS[:count]
-
-
-@pytest.mark.parametrize(
-    "args", [["--columns", "output,id"], ["--columns", "output", "--columns", "id"]]
-)
-def test_head_prints_the_columns_asked_for_in_their_order(rows_file, args):
-    lines = json_lines("head", rows_file, *args)
-    assert [list(line) for line in lines] == [["output", "id"]] * 10
-
-
-def test_head_reads_folders_globs_and_several_paths(tmp_path):
-    maker.write_parts(tmp_path / "parts", ".jsonl", ROWS, 4)
-    for paths in (
-        [tmp_path / "parts"],
-        [tmp_path / "**" / "*.jsonl"],
-        sorted((tmp_path / "parts").iterdir()),
-    ):
-        assert json_lines("head", *paths, "-n", "100") == ROWS
-
-
-def test_head_takes_the_format_that_it_is_told(tmp_path, rows_file):
-    path = tmp_path / "rows.txt"
-    path.write_bytes(rows_file.read_bytes())
-    assert json_lines("head", path, "--format", "jsonl", "-n", "100") == ROWS
-
-
-@pytest.mark.parametrize(
-    ("text", "args"),
-    [
-        ("id;text\n1;a,b\n2;c\n", ["--delimiter", ";"]),
-        ("id\ttext\n1\ta,b\n2\tc\n", ["--delimiter", "\t"]),
-        ("id\ttext\n1\ta,b\n2\tc\n", ["--delimiter", r"\t"]),
-        ('1,"a,b"\n2,c\n', ["--no-header"]),
-        ("1;a,b\n2;c\n", ["--no-header", "--delimiter", ";"]),
-    ],
-)
-def test_every_verb_reads_csv_as_it_is_told(tmp_path, cache, text, args):
-    path = tmp_path / "rows.csv"
-    path.write_text(text)
-    names = ("column_0", "column_1") if "--no-header" in args else ("id", "text")
-    rows = [dict(zip(names, row, strict=True)) for row in ((1, "a,b"), (2, "c"))]
-    assert json_lines("head", path, *args) == rows
-    assert json_lines("schema", path, *args) == [
-        {names[0]: "int64", names[1]: "string"},
-    ]
-    assert json_lines("count", path, *args, "--columns", names[1])[0]["rows"] == 2
-    assert json_lines("index", path, *args, "--columns", names[1])[0]["rows"] == 2
-    assert len(kept(cache)) == 1
-
-
-def test_head_prints_rows_that_have_no_columns(tmp_path):
-    path = tmp_path / "empty.jsonl"
-    path.write_text("{}\n{}\n{}\n")
-    assert json_lines("head", path, "-n", "2") == [{}, {}]
-
-
-def test_head_prints_a_table(rows_file):
-    text = output("head", rows_file, "-n", "3")
-    assert all(name in text for name in ROWS[0])
-    assert ROWS[0]["instruction"] in text
-    assert text.count("├") == 2  # lines between three rows
-
-
-def test_head_prints_many_columns_one_row_under_another(tmp_path):
-    path = tmp_path / "wide.jsonl"
-    path.write_text(json.dumps({f"column-{i}": f"value-{i}" for i in range(40)}) + "\n")
-    text = output("head", path, width=80)
-    assert "row 1" in text
-    for i in range(40):
-        assert any(
-            f"column-{i} " in line and f"value-{i} " in line for line in text.split("\n")
-        )
-
-
-def test_head_of_a_file_without_rows(tmp_path):
-    path = tmp_path / "header.csv"
-    path.write_text("a,b\n")
-    assert output("head", path) == "no rows; columns: a, b\n"
-    assert json_lines("head", path) == []
-
-
-def test_tables_show_data_as_it_is(tmp_path):
-    """Neither markup nor emoji names nor control characters do anything."""
-    path = tmp_path / "tricky.jsonl"
-    row = {"[b]": "[red]x[/red] :smile: \x1b[31m\r\ud800 é"}
-    path.write_text(json.dumps(row) + "\n")
-    text = output("head", path)
-    assert "[b]" in text
-    assert "[red]x[/red] :smile: \\x1b[31m\\r\\ud800 é" in text
-    assert json_lines("head", path) == [row]
-
-
-def test_tables_are_printed_in_any_encoding(tmp_path):
-    path = tmp_path / "greek.jsonl"
-    path.write_text('{"text": "λίγο"}\n', encoding="utf-8")
-    text = output("head", path, PYTHONUTF8="0", PYTHONIOENCODING="ascii")
-    assert "\\u03bb" in text
-
-
-def test_what_json_cannot_hold_becomes_a_string(tmp_path):
-    zone = dt.UTC
-    table = pa.table(
-        {
-            "bytes": pa.array([b"\x00\xff"]),
-            "time": pa.array([dt.datetime(2024, 2, 29, 1, 2, 3, 456, zone)]),
-            "date": pa.array([dt.date(1999, 12, 31)]),
-            "clock": pa.array([dt.time(23, 59, 1)]),
-            "long": pa.array(
-                [dt.timedelta(days=1, hours=1, seconds=61, milliseconds=500)]
-            ),
-            "back": pa.array([dt.timedelta(seconds=-2)]),
-            "decimal": pa.array([decimal.Decimal("1.20")]),
-            "floats": pa.array([[float("nan"), float("inf"), float("-inf"), 0.5]]),
-            "map": pa.array([[("k", b"v")]], pa.map_(pa.string(), pa.binary())),
-        }
-    )
-    path = tmp_path / "values.parquet"
-    pq.write_table(table, path)
-    assert json_lines("head", path) == [
-        {
-            "bytes": base64.b64encode(b"\x00\xff").decode(),
-            "time": "2024-02-29T01:02:03.000456+00:00",
-            "date": "1999-12-31",
-            "clock": "23:59:01",
-            "long": "PT90061.5S",
-            "back": "-PT2S",
-            "decimal": "1.20",
-            "floats": ["NaN", "Infinity", "-Infinity", 0.5],
-            "map": [["k", "dg=="]],
-        }
-    ]
-    assert "PT90061.5S" in output("head", path)
-
-
-# --- schema and count -----------------------------------------------------------------
+# --- schemas and counts ---------------------------------------------------------------
 
 
 def test_schema(rows_file):
@@ -262,144 +49,28 @@ def test_count(tmp_path, suffix):
     assert "25" in output("count", tmp_path / "parts")
 
 
-# --- index ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("suffix", [".jsonl", ".json", ".csv.gz", ".txt.zst", ".arrow"])
-def test_index_keeps_one_index_a_file(tmp_path, cache, suffix):
-    maker.write_parts(tmp_path / "parts", suffix, ROWS, 3)
-    for _ in range(2):
-        (told,) = json_lines("index", tmp_path / "parts")
-        assert told.keys() == {"rows", "files", "seconds"}
-        assert (told["rows"], told["files"]) == (25, 3)
-        assert len(kept(cache)) == 3
-    assert "25" in output("index", tmp_path / "parts")
-
-
-def test_parquet_needs_no_index(tmp_path, cache):
-    maker.write(tmp_path / "rows.parquet", ROWS)
-    (told,) = json_lines("index", tmp_path / "rows.parquet")
-    assert told["rows"] == 25
-    assert kept(cache) == []
-
-
-def test_an_index_makes_the_length_exact(tmp_path):
-    path = tmp_path / "long.jsonl"
-    line = json.dumps({"text": "words " * 200})
-    path.write_text(f"{line}\n" * 5000)
-    dataset = fast_axolotl.StreamingDataset(path, batch_size=100)
-    assert not dataset.len_is_exact
-    output("index", path)
-    dataset = fast_axolotl.StreamingDataset(path, batch_size=100)
-    assert dataset.len_is_exact
-    assert (dataset.num_rows, len(dataset)) == (5000, 50)
-
-
-def test_count_takes_the_index_that_exists(tmp_path):
-    """Shown by a change that nothing but reading the file tells: see its times."""
-    path = tmp_path / "rows.jsonl"
-    line = json.dumps({"text": "x" * 1000}) + "\n"
-    path.write_text(line * 6000)
-    times = path.stat()
-    assert json_lines("index", path)[0]["rows"] == 6000
-    path.write_text(line * 5998 + line[:-1] + " " + line)
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    assert json_lines("count", path)[0]["rows"] == 6000
-    with path.open("a") as file:
-        file.write(line)
-    assert json_lines("count", path)[0]["rows"] == 6000
-    with path.open("a") as file:
-        file.write(line)
-    assert json_lines("count", path)[0]["rows"] == 6001
-
-
-def test_a_file_that_cannot_be_indexed_leaves_nothing(tmp_path, cache):
-    path = tmp_path / "rows.jsonl.gz"
-    path.write_bytes(gzip.compress(b'{"id": 1}\n' * 1000)[:-20])
-    assert "rows.jsonl.gz" in error_line("index", path)
-    assert kept(cache) == []
-
-
-@pytest.fixture
-def token_parts(tmp_path):
-    folder = tmp_path / "tokens"
-    folder.mkdir()
-    for part in range(3):
-        rows = [[*range(1 + i % 7)] for i in range(part * 10, part * 10 + 10)]
-        table = pa.table({"input_ids": rows, "id": [*range(10)]})
-        pq.write_table(table, folder / f"{part}.parquet", row_group_size=4)
-    return folder
-
-
-def test_index_keeps_lengths(token_parts, cache):
-    """What a run that needs them names is what has to be called."""
-    data = fast_axolotl.StreamingDataset(
-        token_parts, 2, pack=fast_axolotl.PackOptions(8), distributed=(0, 2)
-    )
-    with pytest.raises(ValueError, match="on several ranks") as refused:
-        next(iter(data))
-    command = str(refused.value).split("`")[1].split()
-    assert command == ["fast-axolotl", "index", "--lengths", "input_ids", "PATH"]
-    for _ in range(2):
-        (told,) = json_lines(*command[1:-1], token_parts)
-        assert (told["rows"], told["files"]) == (30, 3)
-        assert [p.suffix for p in kept(cache)] == [".lengths"] * 3
-    assert len(list(data)) == len(data) > 0
-    assert "30" in output(*command[1:-1], token_parts)
-
-
-def test_lengths_of_what_has_none(token_parts, cache):
-    assert '"tokens" is not in the data' in error_line(
-        "index", "--lengths", "tokens", token_parts
-    )
-    assert '"id" holds no lists' in error_line("index", "--lengths", "id", token_parts)
-    (token_parts / "1.parquet").write_bytes(b"PAR1" + b"x" * 100)
-    line = error_line("index", "--lengths", "input_ids", token_parts)
-    assert "1.parquet" in line
-    assert kept(cache) == []
-
-
-def test_measuring_tells_its_progress_and_passes_errors_on(tmp_path, cache, monkeypatch):
-    # Long enough for progress to be told before it is done.
-    lists = pa.ListArray.from_arrays(range(0, 32_000_001, 32), pa.repeat(7, 32_000_000))
-    pq.write_table(pa.table({"input_ids": lists}), tmp_path / "0.parquet")
-    pq.write_table(pa.table({"input_ids": [[1]]}), tmp_path / "1.parquet")
-    files = str(tmp_path / "*.parquet")
-    build = _core.build_index
-    # So that all that is told is of the lengths.
-    monkeypatch.setattr(_core, "build_index", lambda *args: build(*args[:-1], None))
-
-    def refuse(done, total):
-        raise KeyError("enough")
-
-    with pytest.raises(KeyError, match="enough"):
-        fast_axolotl.build_index(files, lengths="input_ids", progress=refuse)
-    assert kept(cache) == []
-    calls = []
-    fast_axolotl.build_index(
-        files, lengths="input_ids", progress=lambda *told: calls.append(told)
-    )
-    assert {total for _, total in calls} == {
-        sum(path.stat().st_size for path in tmp_path.glob("*.parquet"))
-    }
-    assert calls == sorted(calls)
-    assert len(kept(cache)) == 2
-
-
-def test_build_index_tells_its_progress_and_passes_errors_on(long_work, cache):
-    calls = []
-
-    def progress(done, total):
-        calls.append((done, total))
-        if done > 0:
-            raise InterruptedError("that is enough")
-
-    with pytest.raises(InterruptedError, match="that is enough"):
-        fast_axolotl.build_index(long_work, progress=progress)
-    size = long_work.stat().st_size
-    assert 0 < calls[-1][0] <= size
-    assert {total for _, total in calls} == {size}
-    assert kept(cache) == []
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        ("id;text\n1;a,b\n2;c\n", ["--delimiter", ";"]),
+        ("id\ttext\n1\ta,b\n2\tc\n", ["--delimiter", "\t"]),
+        ("id\ttext\n1\ta,b\n2\tc\n", ["--delimiter", r"\t"]),
+        ('1,"a,b"\n2,c\n', ["--no-header"]),
+        ("1;a,b\n2;c\n", ["--no-header", "--delimiter", ";"]),
+    ],
+)
+def test_every_verb_reads_csv_as_it_is_told(tmp_path, cache, text, args):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    names = ("column_0", "column_1") if "--no-header" in args else ("id", "text")
+    rows = [dict(zip(names, row, strict=True)) for row in ((1, "a,b"), (2, "c"))]
+    assert json_lines("head", path, *args) == rows
+    assert json_lines("schema", path, *args) == [
+        {names[0]: "int64", names[1]: "string"},
+    ]
+    assert json_lines("count", path, *args, "--columns", names[1])[0]["rows"] == 2
+    assert json_lines("index", path, *args, "--columns", names[1])[0]["rows"] == 2
+    assert len(kept(cache)) == 1
 
 
 # --- what goes wrong ------------------------------------------------------------------

@@ -12,12 +12,14 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
+import make_sample_data as maker
 import pytest
-from sample_data import ROOT, maker
 
 from fast_axolotl import PackOptions, PadCollator, StreamingDataset
 
+ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NEEDS = re.compile(r"<!-- needs (\w+) -->\n$")

@@ -21,19 +21,12 @@ from epochs import (
     Rank,
     files_and_options,
     ids,
-    write_pool,
 )
 from hypothesis import given, settings
 
 from fast_axolotl import StreamingDataset
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*can only be read from its start")
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    """Path and ids of a file of each kind."""
-    return write_pool(tmp_path_factory.mktemp("epoch"))
 
 
 # --- who gives what -------------------------------------------------------------------

@@ -16,7 +16,6 @@ from epochs import (
     Rank,
     files_and_options,
     ids,
-    write_pool,
 )
 from hypothesis import given, note, settings
 
@@ -24,12 +23,6 @@ import fast_axolotl
 from fast_axolotl import StreamingDataset, merge_states
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*can only be read from its start")
-
-
-@pytest.fixture(scope="module")
-def pool(tmp_path_factory):
-    """Path and ids of a file of each kind."""
-    return write_pool(tmp_path_factory.mktemp("epoch"))
 
 
 # --- states ---------------------------------------------------------------------------

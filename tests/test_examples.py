@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
+import make_sample_data as maker
 import pytest
-from sample_data import ROOT, maker
 
 import fast_axolotl
 
+ROOT = Path(__file__).parents[1]
 DATA = ROOT / "examples" / "data"
 
 

@@ -30,16 +30,11 @@ np = pytest.importorskip("numpy")
 pytestmark = QUIET
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return write_rows(tmp_path_factory.mktemp("hf") / "rows.jsonl")
-
-
 # --- what it is -----------------------------------------------------------------------
 
 
-def test_it_is_a_dataset_with_features_and_a_length(path):
-    dataset = fast_axolotl.StreamingDataset(path)
+def test_it_is_a_dataset_with_features_and_a_length(hf_file):
+    dataset = fast_axolotl.StreamingDataset(hf_file)
     rows = dataset.to_hf()
     assert isinstance(rows, datasets.IterableDataset)
     assert rows.features == datasets.Features(
@@ -58,14 +53,14 @@ def test_it_is_a_dataset_with_features_and_a_length(path):
 
 
 @pytest.mark.skipif(not HAS_TORCH, reason="torch is not installed")
-def test_it_is_torch_s_dataset_too(path):
+def test_it_is_torch_s_dataset_too(hf_file):
     from torch.utils.data import IterableDataset
 
-    assert isinstance(fast_axolotl.StreamingDataset(path).to_hf(), IterableDataset)
+    assert isinstance(fast_axolotl.StreamingDataset(hf_file).to_hf(), IterableDataset)
 
 
-def test_columns_of_the_dataset(path):
-    dataset = fast_axolotl.StreamingDataset(path, columns=["tokens", "id"])
+def test_columns_of_the_dataset(hf_file):
+    dataset = fast_axolotl.StreamingDataset(hf_file, columns=["tokens", "id"])
     rows = dataset.to_hf()
     assert list(rows.features) == ["tokens", "id"]
     assert next(iter(rows)) == {"tokens": [], "id": 0}
@@ -116,8 +111,8 @@ def test_a_type_that_features_cannot_hold(tmp_path):
         fast_axolotl.StreamingDataset(tmp_path / "map.parquet").to_hf()
 
 
-def test_arguments(path):
-    dataset = fast_axolotl.StreamingDataset(path)
+def test_arguments(hf_file):
+    dataset = fast_axolotl.StreamingDataset(hf_file)
     with pytest.raises(ValueError, match="num_shards must be from 1"):
         dataset.to_hf(0)
     with pytest.raises(TypeError, match="num_shards must be an int"):
@@ -126,12 +121,12 @@ def test_arguments(path):
         with pytest.raises(ValueError, match=r"map\(\), take\(\) and skip\(\)"):
             changed.to_hf()
     with pytest.raises(ValueError, match="one rank's share"):
-        fast_axolotl.StreamingDataset(path, distributed=(0, 2)).to_hf()
+        fast_axolotl.StreamingDataset(hf_file, distributed=(0, 2)).to_hf()
     with pytest.raises(ValueError, match="seed must be from 0"):
         dataset.to_hf().shuffle(seed=-1)
 
 
-def test_datasets_is_imported_by_to_hf_only(path):
+def test_datasets_is_imported_by_to_hf_only(hf_file):
     code = """
     import sys, fast_axolotl
     dataset = fast_axolotl.StreamingDataset(sys.argv[1])
@@ -147,7 +142,7 @@ def test_datasets_is_imported_by_to_hf_only(path):
     """
     program = "import textwrap; exec(textwrap.dedent('''" + code + "'''))"
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)],
+        [sys.executable, "-c", program, str(hf_file)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -187,7 +182,7 @@ def test_rows_without_columns_and_no_rows(content, tmp_path):
     assert len(rows) == content.count("\n")
 
 
-def test_old_versions_are_refused(path):
+def test_old_versions_are_refused(hf_file):
     code = """
 import sys, datasets, fast_axolotl
 datasets.__version__ = "4.8.5"
@@ -199,7 +194,7 @@ else:
     raise AssertionError
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
+        [sys.executable, "-c", code, str(hf_file)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -275,10 +270,10 @@ def test_a_value_that_does_not_fit_names_its_column(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch", "arrow", "pandas", "python"])
-def test_formats(kind, path):
+def test_formats(kind, hf_file):
     if kind == "torch":
         pytest.importorskip("torch")
-    rows = fast_axolotl.StreamingDataset(path).to_hf().with_format(kind)
+    rows = fast_axolotl.StreamingDataset(hf_file).to_hf().with_format(kind)
     assert len(rows) == ROWS
     some = list(itertools.islice(iter(rows), 50))
     if kind in {"arrow", "pandas"}:
@@ -306,8 +301,8 @@ def test_formats(kind, path):
 # --- operations -----------------------------------------------------------------------
 
 
-def test_operations(path):
-    rows = fast_axolotl.StreamingDataset(path).to_hf()
+def test_operations(hf_file):
+    rows = fast_axolotl.StreamingDataset(hf_file).to_hf()
     everything = list(range(ROWS))
     doubled = rows.map(lambda row: {"double": 2 * row["id"]})
     assert [row["double"] for row in doubled] == [2 * i for i in everything]
@@ -333,8 +328,8 @@ def test_operations(path):
     assert [type(row["id"]) for row in cast.take(2)] == [float, float]
 
 
-def test_length_is_kept_where_it_is_known(path):
-    rows = fast_axolotl.StreamingDataset(path).to_hf()
+def test_length_is_kept_where_it_is_known(hf_file):
+    rows = fast_axolotl.StreamingDataset(hf_file).to_hf()
     assert len(rows.take(10)) == 10
     assert len(rows.take(10**6)) == ROWS
     assert len(rows.skip(10)) == ROWS - 10

@@ -2,7 +2,7 @@
 """to_hf(): rows in the order of the plan, shared by ranks and workers."""
 
 import pytest
-from hf_rows import QUIET, ROWS, ids, joined, needs_torch, write_rows
+from hf_rows import QUIET, ROWS, ids, joined, needs_torch
 
 import fast_axolotl
 
@@ -14,21 +14,16 @@ from datasets.distributed import split_dataset_by_node  # noqa: E402
 pytestmark = QUIET
 
 
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return write_rows(tmp_path_factory.mktemp("hf") / "rows.jsonl")
-
-
 # --- order ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 7])
-def test_the_order_is_that_of_the_plan(path, epoch):
-    plan = fast_axolotl.StreamingDataset(path, shuffle=True, seed=5, num_lanes=1)
+def test_the_order_is_that_of_the_plan(hf_file, epoch):
+    plan = fast_axolotl.StreamingDataset(hf_file, shuffle=True, seed=5, num_lanes=1)
     plan.set_epoch(epoch)
     expected = ids(plan.rows())
     assert sorted(expected) == list(range(ROWS)) != expected
-    plain = fast_axolotl.StreamingDataset(path).to_hf()
+    plain = fast_axolotl.StreamingDataset(hf_file).to_hf()
     for rows in (
         plan.to_hf(),
         plain.shuffle(seed=5),
@@ -43,8 +38,8 @@ def test_the_order_is_that_of_the_plan(path, epoch):
         assert ids(rows) == expected
 
 
-def test_epochs_and_seeds_differ(path):
-    plain = fast_axolotl.StreamingDataset(path).to_hf()
+def test_epochs_and_seeds_differ(hf_file):
+    plain = fast_axolotl.StreamingDataset(hf_file).to_hf()
     orders = set()
     for seed in (0, 1, 2**64 - 1):
         rows = plain.shuffle(seed=seed)
@@ -54,20 +49,20 @@ def test_epochs_and_seeds_differ(path):
     assert len(orders) == 9
 
 
-def test_without_shuffle_every_epoch_is_in_the_order_of_the_files(path):
-    rows = fast_axolotl.StreamingDataset(path).to_hf()
+def test_without_shuffle_every_epoch_is_in_the_order_of_the_files(hf_file):
+    rows = fast_axolotl.StreamingDataset(hf_file).to_hf()
     rows.set_epoch(3)
     assert ids(rows) == list(range(ROWS))
 
 
-def test_shuffle_without_a_seed_takes_that_of_the_dataset(path):
+def test_shuffle_without_a_seed_takes_that_of_the_dataset(hf_file):
     """Every rank must come to the same order."""
-    dataset = fast_axolotl.StreamingDataset(path, seed=5)
+    dataset = fast_axolotl.StreamingDataset(hf_file, seed=5)
     assert ids(dataset.to_hf().shuffle()) == ids(dataset.to_hf().shuffle(seed=5))
 
 
-def test_shuffle_behind_map_is_that_of_datasets(path):
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+def test_shuffle_behind_map_is_that_of_datasets(hf_file):
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
     shuffled = rows.map(lambda row: row).shuffle(seed=3, buffer_size=50)
     orders = []
     for epoch in (0, 1):
@@ -81,9 +76,9 @@ def test_shuffle_behind_map_is_that_of_datasets(path):
     datasets.__version__.startswith("5.0"),
     reason="set_epoch() behind take() raises in this version of datasets",
 )
-def test_a_take_is_the_same_in_every_epoch(path):
+def test_a_take_is_the_same_in_every_epoch(hf_file):
     """datasets keeps the order of what is cut off: so do we."""
-    rows = fast_axolotl.StreamingDataset(path).to_hf().shuffle(seed=1).take(20)
+    rows = fast_axolotl.StreamingDataset(hf_file).to_hf().shuffle(seed=1).take(20)
     first = ids(rows)
     rows.set_epoch(1)
     assert ids(rows) == first
@@ -95,8 +90,8 @@ def test_a_take_is_the_same_in_every_epoch(path):
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("num_shards", [1, 6, 64])
 @pytest.mark.parametrize("world", [1, 2, 3, 4, 5])
-def test_ranks_share_the_rows(path, world, num_shards, shuffle):
-    rows = fast_axolotl.StreamingDataset(path, shuffle=shuffle).to_hf(num_shards)
+def test_ranks_share_the_rows(hf_file, world, num_shards, shuffle):
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=shuffle).to_hf(num_shards)
     rows.set_epoch(2)
     expected = ids(rows)
     parts = []
@@ -112,9 +107,9 @@ def test_ranks_share_the_rows(path, world, num_shards, shuffle):
 
 @pytest.mark.parametrize("contiguous", [True, False])
 @pytest.mark.parametrize("parts", [1, 2, 3, 5, 64, 70])
-def test_shards_follow_each_other(path, parts, contiguous):
+def test_shards_follow_each_other(hf_file, parts, contiguous):
     """accelerate deals out shards so; a number that does not divide is fine."""
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
     shards = [rows.shard(parts, i, contiguous=contiguous) for i in range(parts)]
     assert joined(map(ids, shards)) == ids(rows)
     lengths = [len(shard) for shard in shards]
@@ -125,10 +120,10 @@ def test_shards_follow_each_other(path, parts, contiguous):
     assert joined(map(ids, halves)) == (ids(shards[0]) if halves else [])
 
 
-def test_parts_of_equal_length(path):
+def test_parts_of_equal_length(hf_file):
     """The way to equal steps on all ranks: as many rows as divide."""
     world, batch = 4, 8
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
     even = rows.take(len(rows) // (world * batch) * world * batch)
     parts = [ids(even.shard(world, rank)) for rank in range(world)]
     assert {len(part) for part in parts} == {len(rows) // (world * batch) * batch}
@@ -138,10 +133,10 @@ def test_parts_of_equal_length(path):
 @needs_torch
 @pytest.mark.parametrize("workers", [0, 1, 2, 3])
 @pytest.mark.parametrize("num_shards", [4, 64])
-def test_workers_share_the_rows(path, workers, num_shards):
+def test_workers_share_the_rows(hf_file, workers, num_shards):
     from torch.utils.data import DataLoader
 
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf(num_shards)
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf(num_shards)
     rows = rows.select_columns(["id"])
     for world in (1, 2):
         found = []
@@ -153,10 +148,10 @@ def test_workers_share_the_rows(path, workers, num_shards):
 
 
 @needs_torch
-def test_persistent_workers_hear_of_the_epoch(path):
+def test_persistent_workers_hear_of_the_epoch(hf_file):
     from torch.utils.data import DataLoader
 
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
     rows = rows.select_columns(["id"])
     loader = DataLoader(rows, batch_size=None, num_workers=2, persistent_workers=True)
     orders = []
@@ -168,12 +163,12 @@ def test_persistent_workers_hear_of_the_epoch(path):
 
 
 @needs_torch
-def test_the_loader_knows_its_length(path):
+def test_the_loader_knows_its_length(hf_file):
     from torch.utils.data import DataLoader
 
-    rows = fast_axolotl.StreamingDataset(path).to_hf().select_columns(["id"])
+    rows = fast_axolotl.StreamingDataset(hf_file).to_hf().select_columns(["id"])
     loader = DataLoader(
-        fast_axolotl.StreamingDataset(path, columns=["id"]).to_hf(), batch_size=100
+        fast_axolotl.StreamingDataset(hf_file, columns=["id"]).to_hf(), batch_size=100
     )
     assert len(loader) == 31 == len(list(loader))
     assert ids(rows.take(2)) == [0, 1]

@@ -29,11 +29,6 @@ pytestmark = QUIET
 
 
 @pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    return write_rows(tmp_path_factory.mktemp("hf") / "rows.jsonl")
-
-
-@pytest.fixture(scope="module")
 def wide(tmp_path_factory):
     """Files of many fragments, 30 MB."""
     folder = tmp_path_factory.mktemp("wide")
@@ -53,9 +48,9 @@ def wide(tmp_path_factory):
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("epoch", [0, 2])
 @pytest.mark.parametrize("cut", [0, 1, 1023, 1024, 2000, ROWS - 1, ROWS])
-def test_resume(path, cut, epoch, shuffle):
+def test_resume(hf_file, cut, epoch, shuffle):
     def made():
-        rows = fast_axolotl.StreamingDataset(path, shuffle=shuffle, seed=4).to_hf()
+        rows = fast_axolotl.StreamingDataset(hf_file, shuffle=shuffle, seed=4).to_hf()
         rows.set_epoch(epoch)
         return rows
 
@@ -102,9 +97,9 @@ def test_resume(path, cut, epoch, shuffle):
         "columns",
     ],
 )
-def test_resume_behind_operations(path, change, cut):
+def test_resume_behind_operations(hf_file, change, cut):
     def made():
-        return change(fast_axolotl.StreamingDataset(path, shuffle=True).to_hf())
+        return change(fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf())
 
     def number(rows):
         return [int(row["id"] if "id" in row else row["n"]) for row in rows]
@@ -118,21 +113,24 @@ def test_resume_behind_operations(path, change, cut):
     assert number(other) == expected[cut:]
 
 
-def test_a_state_is_small_and_plain(path):
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+def test_a_state_is_small_and_plain(hf_file):
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
     assert rows.state_dict()["examples_iterable"]["examples_iterable"]["cursor"] is None
     _, state = start(rows, 10)
     assert len(json.dumps(state)) < 1000
     assert json.loads(json.dumps(state)) == state
 
 
-def test_a_state_of_something_else_is_refused(path, tmp_path):
-    _, state = start(fast_axolotl.StreamingDataset(path, shuffle=True).to_hf(), 10)
+def test_a_state_of_something_else_is_refused(hf_file, tmp_path):
+    _, state = start(fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf(), 10)
     changed = write_rows(tmp_path / "rows.jsonl", ROWS + 1)
     for other, reason in (
-        (fast_axolotl.StreamingDataset(path, shuffle=True, seed=1).to_hf(), "seed"),
-        (fast_axolotl.StreamingDataset(path).to_hf(), "shuffle"),
-        (fast_axolotl.StreamingDataset(path, shuffle=True).to_hf().shard(2, 1), "shards"),
+        (fast_axolotl.StreamingDataset(hf_file, shuffle=True, seed=1).to_hf(), "seed"),
+        (fast_axolotl.StreamingDataset(hf_file).to_hf(), "shuffle"),
+        (
+            fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf().shard(2, 1),
+            "shards",
+        ),
         (fast_axolotl.StreamingDataset(changed, shuffle=True).to_hf(), "files"),
     ):
         other.load_state_dict(state)
@@ -140,7 +138,7 @@ def test_a_state_of_something_else_is_refused(path, tmp_path):
             next(iter(other))
     edited = json.loads(json.dumps(state).replace('"row": 10', '"row": -1'))
     assert edited != state
-    other = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+    other = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
     other.load_state_dict(edited)
     with pytest.raises(ValueError, match="'row' is -1"):
         next(iter(other))
@@ -188,11 +186,11 @@ def test_resume_from_compressed_files(codec, tmp_path):
 
 @needs_torchdata
 @pytest.mark.parametrize("workers", [0, 2])
-def test_stateful_data_loader(path, workers):
+def test_stateful_data_loader(hf_file, workers):
     from torchdata.stateful_dataloader import StatefulDataLoader
 
     def made():
-        rows = fast_axolotl.StreamingDataset(path, shuffle=True).to_hf()
+        rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True).to_hf()
         return StatefulDataLoader(
             rows.select_columns(["id"]), batch_size=50, num_workers=workers
         )
@@ -215,8 +213,8 @@ def test_stateful_data_loader(path, workers):
 # --- pickling -------------------------------------------------------------------------
 
 
-def test_pickling(path):
-    rows = fast_axolotl.StreamingDataset(path, shuffle=True, seed=3).to_hf()
+def test_pickling(hf_file):
+    rows = fast_axolotl.StreamingDataset(hf_file, shuffle=True, seed=3).to_hf()
     expected = ids(rows)
     iterator = iter(rows)
     next(iterator)
@@ -230,7 +228,7 @@ def test_pickling(path):
 
 
 @needs_torch
-def test_workers_that_are_spawned(path):
+def test_workers_that_are_spawned(hf_file):
     code = """
 import sys
 import fast_axolotl
@@ -244,10 +242,10 @@ if __name__ == "__main__":
     found = sorted(int(i) for batch in loader for i in batch["id"])
     assert found == list(range(int(sys.argv[2]))), len(found)
 """
-    script = path.parent / "spawned.py"
+    script = hf_file.parent / "spawned.py"
     script.write_text(code)
     done = subprocess.run(
-        [sys.executable, script, str(path), str(ROWS)],
+        [sys.executable, script, str(hf_file), str(ROWS)],
         capture_output=True,
         text=True,
         timeout=120,

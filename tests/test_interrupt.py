@@ -133,6 +133,44 @@ def test_ctrl_c_ends_it_at_once(work, long_files, tmp_path):
     assert time.monotonic() - sent < 10
 
 
+SLOW = """
+import sys, time
+import fast_axolotl
+reader = fast_axolotl.streaming_dataset_reader(sys.argv[1], int(sys.argv[2]))
+print("ready", flush=True)
+try:
+    for batch in reader:
+        pass
+    for batch in fast_axolotl.streaming_dataset_reader([sys.argv[1]] * 1000):
+        pass
+except KeyboardInterrupt:
+    print("interrupted", time.time(), flush=True)
+    reader.close()
+"""
+
+
+@pytest.mark.parametrize("batch_size", [10, 10**9], ids=["many_batches", "one_long_wait"])
+def test_an_interrupt_is_answered_at_once(batch_size, long_lines, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW, long_lines, str(batch_size)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.03)
+        sent = time.time()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    word, when = out.split()
+    assert word == "interrupted"
+    assert float(when) - sent < 1
+
+
 # --- it costs nothing -----------------------------------------------------------------
 
 ROWS = 4000

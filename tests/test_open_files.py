@@ -11,6 +11,7 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from formats import FORMATS, table
 from hostile import parquet, read
 
 # Does things with as few descriptors as it is told, and prints what came of it.
@@ -139,3 +140,24 @@ def test_one_clear_error_where_there_are_no_descriptors_at_all(tmp_path):
             os.close(fd)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert read(path) == [(1,)]
+
+
+EITHER = {
+    "plain": "streaming_dataset_reader(folder, 10)",
+    "shuffled": "StreamingDataset(folder, 10, shuffle=True)",
+}
+
+
+@pytest.mark.parametrize("how", EITHER)
+@pytest.mark.parametrize("suffix", [".parquet.gz", ".jsonl.gz", ".parquet"])
+def test_many_files_need_few_descriptors(suffix, how, tmp_path):
+    """Those with a footer inside a codec stand in temporary files while being read."""
+    (format_,) = (f for f in FORMATS if f.suffix == suffix.removesuffix(".gz"))
+    data = format_.write(format_.fit(table(a=[1, 2, 3])))
+    for i in range(300):
+        (tmp_path / f"{i}{suffix}").write_bytes(
+            gzip.compress(data) if suffix.endswith(".gz") else data
+        )
+    # torch, which the data set class needs where it is installed, has files open, too.
+    code = f'print(sum(len(batch["a"]) for batch in {EITHER[how]}))'
+    assert with_few(256, tmp_path, code) == 900

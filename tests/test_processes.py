@@ -1,65 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes, threads and interpreters: forks, spawns, exits, many readers, pickles."""
+"""Interpreters, forks, processes that are started, and exits."""
 
-import json
-import os
-import pickle
 import subprocess
 import sys
-import textwrap
-import threading
+import time
 
 import pytest
-
-import fast_axolotl
-from fast_axolotl import PackOptions, StreamingDataset, streaming_dataset_reader
-
-FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-ROWS = 200
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "data.jsonl"
-    path.write_text(
-        "".join(
-            json.dumps({"i": i, "ids": [i, i + 1], "text": f"{i:050}"}) + "\n"
-            for i in range(ROWS)
-        )
-    )
-    return path
-
-
-# Importing torch takes seconds, and this package does without: where torch matters, the
-# tests name it.
-NO_TORCH = """
-import sys
-sys.modules["torch"] = None
-"""
-
-
-def python(code, *args, seconds=60, cwd=None):
-    """Run code in a process of its own; a file, as what is spawned imports it."""
-    command = [sys.executable, "-W", "error"]
-    if cwd is None:
-        command += ["-c", textwrap.dedent(code)]
-    else:
-        (cwd / "main.py").write_text(textwrap.dedent(code))
-        command += ["main.py"]
-    done = subprocess.run(
-        [*command, *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-        cwd=cwd,
-    )
-    assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-3000:])
-    assert not done.stderr
-    return done.stdout
-
+from iterators import ROWS
+from processes import FORK, NO_TORCH, python
 
 # --- interpreters ---------------------------------------------------------------------
+
 
 SUBINTERPRETER = """
 import sys
@@ -90,8 +41,8 @@ if sys.argv[2] == "before":
 
 
 @pytest.mark.parametrize("main", ["before", "after"])
-def test_a_subinterpreter_is_refused_and_does_no_harm(main, path):
-    python(SUBINTERPRETER, path, main, seconds=30)
+def test_a_subinterpreter_is_refused_and_does_no_harm(main, small_file):
+    python(SUBINTERPRETER, small_file, main, seconds=30)
 
 
 def test_a_python_without_the_gil_is_refused():
@@ -109,6 +60,51 @@ def test_a_python_without_the_gil_is_refused():
 
 
 # --- forks ----------------------------------------------------------------------------
+
+
+FORK_AND_END = """
+import os, sys
+import fast_axolotl
+from fast_axolotl import StreamingDataset, streaming_dataset_reader
+path = sys.argv[1]
+dataset = StreamingDataset(path, 10)
+reader = iter(dataset)
+first = next(reader)
+child = os.fork()
+if child == 0:
+    code = 1
+    try:
+        assert [row["i"] for row in dataset.rows()] == list(range(1000))
+        assert next(iter(dataset)) == first
+        try:
+            next(reader)
+        except RuntimeError as error:
+            assert "fork" in str(error)
+        else:
+            raise AssertionError("the parent's reader gave a batch")
+        del reader
+        code = 0
+    except BaseException:
+        import traceback
+        traceback.print_exc()
+    finally:
+        if sys.argv[2] == "exit":
+            sys.exit(code)
+        os._exit(code)
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+rest = list(reader)
+assert len(rest) == 99
+assert [i for batch in [first, *rest] for i in batch["i"]] == list(range(1000))
+"""
+
+
+@FORK
+@pytest.mark.parametrize("way", ["exit", "_exit"])
+def test_fork_with_an_open_reader(way, ten_files):
+    for _ in range(2):
+        python(FORK_AND_END, ten_files, way, seconds=30)
+
 
 FORKS = (
     NO_TORCH
@@ -229,9 +225,9 @@ for name, dataset in DATASETS.items():
 
 
 @FORK
-def test_forks_with_a_reader_in_any_state(path):
+def test_forks_with_a_reader_in_any_state(small_file):
     """Also forks of forks: the child reads anew, the parent goes on."""
-    python(FORKS, path)
+    python(FORKS, small_file)
 
 
 FORK_IN_THREADS = (
@@ -269,11 +265,12 @@ assert failed == [0] * 32, failed
 
 
 @FORK
-def test_forks_of_threads_while_others_read(path):
-    python(FORK_IN_THREADS, path)
+def test_forks_of_threads_while_others_read(small_file):
+    python(FORK_IN_THREADS, small_file)
 
 
 # --- processes that are started -------------------------------------------------------
+
 
 STARTED = (
     NO_TORCH
@@ -305,11 +302,11 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
-def test_a_dataset_in_processes_that_were_started(method, path, tmp_path):
+def test_a_dataset_in_processes_that_were_started(method, small_file, tmp_path):
     import multiprocessing
 
     assert method in multiprocessing.get_all_start_methods()
-    python(STARTED, path, method, cwd=tmp_path)
+    python(STARTED, small_file, method, cwd=tmp_path)
 
 
 WORKERS = """
@@ -346,112 +343,49 @@ def test_workers_share_a_quarantine(method, tmp_path):
     python(WORKERS, path, method, cwd=tmp_path)
 
 
-# --- threads --------------------------------------------------------------------------
-
-
-def same(batch):
-    return batch
-
-
-def test_two_hundred_readers_in_turn(path):
-    readers = [
-        streaming_dataset_reader(
-            path, 50, num_threads=1, transform=same if i % 4 == 0 else None
-        )
-        for i in range(200)
-    ]
-    expected = list(streaming_dataset_reader(path, 50))
-    for wanted in expected:
-        assert all(next(reader) == wanted for reader in readers)
-    assert all(next(reader, None) is None for reader in readers)
-
-
-def test_two_hundred_readers_in_threads(path):
-    readers = [streaming_dataset_reader(path, 50, num_threads=1) for _ in range(200)]
-    counts = []
-
-    def work(mine):
-        counts.extend(sum(len(batch["i"]) for batch in reader) for reader in mine)
-
-    threads = [
-        threading.Thread(target=work, args=[readers[i::8]], daemon=True) for i in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert counts == [ROWS] * 200
-
-
-PACK = PackOptions(tokens="ids", length=4, pack_window=20)
-SHARED = {
-    "python": lambda path: streaming_dataset_reader(path, 3),
-    "numpy": lambda path: streaming_dataset_reader(path, 3, output="numpy"),
-    "torch": lambda path: streaming_dataset_reader(path, 3, output="torch"),
-    "arrow": lambda path: streaming_dataset_reader(path, 3, output="arrow"),
-    "padded": lambda path: streaming_dataset_reader(path, 3, pad={"ids": 0}),
-    "transformed": lambda path: streaming_dataset_reader(path, 3, transform=same),
-    "packed": lambda path: streaming_dataset_reader(path, 3, pack=PACK, output="numpy"),
-    "shuffled": lambda path: iter(StreamingDataset(path, 3, shuffle=True)),
-    "mapped": lambda path: iter(StreamingDataset(path, 3).map(same)),
-    "mixed": lambda path: iter(
-        fast_axolotl.mix([StreamingDataset(path, 3) for _ in range(2)], stop="all")
-    ),
-    "rows": lambda path: StreamingDataset(path, 3).rows(),
-}
-
-
-def numbers(batch):
-    column = batch["input_ids"] if "input_ids" in batch else batch["i"]
-    if isinstance(column, int):
-        return [column]
-    if hasattr(column, "ravel"):
-        column = column.ravel()
-    return column.tolist() if hasattr(column, "tolist") else column
-
-
-def as_mapping(batch):
-    return batch.to_pydict() if hasattr(batch, "to_pydict") else batch
-
-
-@pytest.mark.parametrize("way", SHARED)
-def test_threads_share_an_iterator(way, path):  # noqa: C901
-    """Each batch goes to one of them; who comes in between is told what to do."""
-    if way in ("torch", "numpy", "arrow"):
-        pytest.importorskip({"arrow": "pyarrow"}.get(way, way))
-    expected = sorted(
-        i for batch in SHARED[way](path) for i in numbers(as_mapping(batch))
-    )
-    shared = SHARED[way](path)
-    seen, others = [], []
-
-    def work():
-        while True:
-            try:
-                batch = next(shared)
-            except StopIteration:
-                return
-            except ValueError as error:
-                if "thread" not in str(error):
-                    others.append(error)
-                    return
-            except RuntimeError as error:
-                others.append(error)
-                return
-            else:
-                seen.append(batch)
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    assert others == []
-    assert sorted(i for batch in seen for i in numbers(as_mapping(batch))) == expected
-
-
 # --- exits ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "next(reader)",
+        "",
+        "import threading; threading.Thread(target=reader.__next__, daemon=True).start()",
+        "next(reader); sys.keep = reader",
+        "next(reader); reader.me = reader",
+        "import atexit; atexit.register(lambda: print(len(list(reader)))); next(reader)",
+        "next(reader); raise SystemExit(0)",
+        "iter(fast_axolotl._dataset.StreamingDataset(sys.argv[1]).rows()).__next__()",
+    ],
+)
+def test_exit_with_an_open_reader(code, long_lines):
+    start = time.monotonic()
+    python(
+        "import sys, fast_axolotl, fast_axolotl._dataset\n"
+        "reader = fast_axolotl.streaming_dataset_reader(sys.argv[1], 10)\n" + code,
+        long_lines,
+        seconds=20,
+    )
+    assert time.monotonic() - start < 15
+
+
+DAEMON = """
+import sys, threading, time
+import fast_axolotl
+reader = fast_axolotl.streaming_dataset_reader(sys.argv[1:] * 100, 10, num_threads=2)
+def work():
+    for batch in reader:
+        pass
+threading.Thread(target=work, daemon=True).start()
+time.sleep(0.05)
+"""
+
+
+def test_exit_while_a_daemon_thread_reads(long_lines):
+    for _ in range(8):
+        python(DAEMON, long_lines, seconds=20)
+
 
 EXIT = (
     NO_TORCH
@@ -515,6 +449,8 @@ elif how == "slow":
     time.sleep(0.05)
 """
 )
+
+
 EXITS = {"sys.exit": 3, "exception": 1, "_exit": 3}
 
 
@@ -523,9 +459,9 @@ EXITS = {"sys.exit": 3, "exception": 1, "_exit": 3}
     ["end", "sys.exit", "exception", "_exit", "daemon", "thread", "atexit", "teardown",
      "slow"],
 )  # fmt: skip
-def test_exit_with_readers_in_every_state(how, path):
+def test_exit_with_readers_in_every_state(how, small_file):
     done = subprocess.run(
-        [sys.executable, "-c", EXIT, str(path), how],
+        [sys.executable, "-c", EXIT, str(small_file), how],
         capture_output=True,
         text=True,
         timeout=30,
@@ -536,64 +472,3 @@ def test_exit_with_readers_in_every_state(how, path):
         assert done.stderr.splitlines()[-1] == "KeyError: 'enough'"
     else:
         assert not done.stderr
-
-
-# --- pickles --------------------------------------------------------------------------
-
-
-def packed(path):
-    return StreamingDataset(path, 10, shuffle=True, pack=PACK)
-
-
-def mixed(path):
-    return fast_axolotl.mix([StreamingDataset(path, 10), StreamingDataset(path, 7)])
-
-
-PICKLED = {
-    "plain": lambda path: StreamingDataset(path, 10),
-    "shuffled": lambda path: StreamingDataset(path, 10, shuffle=True, num_lanes=4),
-    "mapped": lambda path: StreamingDataset(path, 10).map(same).take(9),
-    "packed": packed,
-    "mixed": mixed,
-}
-
-
-@pytest.mark.parametrize("kind", PICKLED)
-def test_a_pickle_holds_options_and_a_state_and_stays_small(kind, path):
-    dataset = PICKLED[kind](path)
-    before = len(pickle.dumps(dataset))
-    assert before < 20_000
-    list(dataset)
-    reader = iter(dataset)
-    next(reader)
-    # What was read, and what was found on the way, is no part of it.
-    assert abs(len(pickle.dumps(dataset)) - before) < 100
-    assert b"_core" not in pickle.dumps(dataset)
-    copy = dataset
-    for _ in range(10):
-        copy = pickle.loads(pickle.dumps(copy))
-    # Which of equal words are one object, and so written once, may change.
-    assert abs(len(pickle.dumps(copy)) - before) < 100
-    rest = len(list(reader))
-    assert len(list(copy)) == rest + 1
-
-
-@pytest.mark.parametrize("kind", PICKLED)
-def test_a_pickle_takes_a_pending_state_along(kind, path):
-    dataset = PICKLED[kind](path)
-    reader = iter(dataset)
-    next(reader)
-    state = reader.state_dict()
-    rest = [numbers(batch) for batch in reader]
-    other = PICKLED[kind](path)
-    other.load_state_dict(state)
-    copy = pickle.loads(pickle.dumps(other))
-    assert [numbers(batch) for batch in copy] == rest
-
-
-@pytest.mark.parametrize("way", SHARED)
-def test_no_reader_can_be_pickled(way, path):
-    reader = SHARED[way](path)
-    next(reader)
-    with pytest.raises(TypeError, match="cannot be pickled: it holds threads"):
-        pickle.dumps(reader)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the package is made of, and what checks it, is known exactly."""
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,6 +9,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import make_sbom
 import pytest
 
 from fast_axolotl import _core
@@ -25,20 +25,9 @@ linux = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def sbom():
-    spec = importlib.util.spec_from_file_location(
-        "make_sbom", ROOT / "scripts/make_sbom.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_sbom"] = module  # where its dataclass looks itself up
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def bill(sbom):
+def bill():
     pytest.importorskip("nanobind")
-    return sbom.make_sbom(
+    return make_sbom.make_sbom(
         {f"fast_axolotl/{MODULE.name}": MODULE}, PROJECT["dependencies"]
     )
 
@@ -56,16 +45,16 @@ def properties(bill, name):
 
 
 @linux
-def test_the_bill_names_all_that_the_loader_loads(sbom, bill):
+def test_the_bill_names_all_that_the_loader_loads(bill):
     said = subprocess.run(["ldd", MODULE], capture_output=True, text=True, check=True)
     loaded = re.findall(r"^\s*(?:\S*/)?(\S+\.so\S*) ", said.stdout, re.MULTILINE)
     loaded = [name for name in loaded if not name.startswith("linux-vdso")]
     assert len(loaded) > 5
-    assert {sbom.component_of(name).name for name in loaded} <= names_in(bill)
+    assert {make_sbom.component_of(name).name for name in loaded} <= names_in(bill)
 
 
 @linux
-def test_the_bill_names_all_that_the_linker_was_given(sbom, bill):
+def test_the_bill_names_all_that_the_linker_was_given(bill):
     ninja = ROOT / "build/dev/build.ninja"
     if not ninja.is_file():
         pytest.skip("the module was not built by ./dev")
@@ -77,7 +66,7 @@ def test_the_bill_names_all_that_the_linker_was_given(sbom, bill):
     assert {ours[Path(name).name] for name in static} == {"nanobind", "fast-axolotl"}
     shared = [Path(name).name for name in re.findall(r"\S+\.so\S*", line)]
     assert len(shared) >= 6
-    assert {sbom.component_of(name).name for name in shared} <= names_in(bill)
+    assert {make_sbom.component_of(name).name for name in shared} <= names_in(bill)
 
 
 @linux
@@ -112,15 +101,15 @@ def test_the_bill_is_cyclonedx_and_refers_to_itself_only(bill):
         assert properties(bill, name)["requirement"] == requirement
 
 
-def test_an_unknown_library_is_no_surprise_of_a_release(sbom):
-    assert sbom.component_of("libzstd-37412b7a.so.1.5.4").name == "zstd"
-    assert sbom.component_of("ld-linux-x86-64.so.2").name == "glibc"
+def test_an_unknown_library_is_no_surprise_of_a_release():
+    assert make_sbom.component_of("libzstd-37412b7a.so.1.5.4").name == "zstd"
+    assert make_sbom.component_of("ld-linux-x86-64.so.2").name == "glibc"
     with pytest.raises(LookupError, match="libevil"):
-        sbom.component_of("libevil.so.1")
+        make_sbom.component_of("libevil.so.1")
 
 
 @linux
-def test_a_wheel_gets_its_bill_and_the_licences_of_what_it_contains(sbom, tmp_path):
+def test_a_wheel_gets_its_bill_and_the_licences_of_what_it_contains(tmp_path):
     pytest.importorskip("nanobind")
     info = "fast_axolotl-1.dist-info"
     wheel = tmp_path / "fast_axolotl-1-cp311-cp311-linux_x86_64.whl"
@@ -133,7 +122,7 @@ def test_a_wheel_gets_its_bill_and_the_licences_of_what_it_contains(sbom, tmp_pa
         archive.writestr(f"{info}/METADATA", head + "\nThe read me.\n")
         archive.writestr(f"{info}/RECORD", "")
     for _ in range(2):  # once more changes nothing
-        beside = sbom.finish(wheel)
+        beside = make_sbom.finish(wheel)
     with zipfile.ZipFile(wheel) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
     assert files[f"{info}/sboms/fast-axolotl.cdx.json"] == beside.read_bytes()
