@@ -257,16 +257,16 @@ def test_a_value_that_does_not_fit_names_its_column(tmp_path):
     rows = fast_axolotl.StreamingDataset(path).to_hf()
     source = rows._ex_iterable
     field = source.features.arrow_schema.field("v")
-    from fast_axolotl._hf import _arrow_array
+    from fast_axolotl._hf_features import arrow_array
 
     for bad in ("text", 1.5, 2**70, [1], True):
         with pytest.raises(OSError, match=r"column 'v' .* no int64.*schema="):
-            _arrow_array(field, [1, bad])
+            arrow_array(field, [1, bad])
     numbers = pa.field("v", pa.list_(pa.float64()))
-    assert _arrow_array(numbers, [[1, 0.5], None]).to_pylist() == [[1.0, 0.5], None]
+    assert arrow_array(numbers, [[1, 0.5], None]).to_pylist() == [[1.0, 0.5], None]
     for bad in ([True], ["a"], "a", [2**60 + 1]):
         with pytest.raises(OSError, match=r"column 'v' .* no list"):
-            _arrow_array(numbers, [[1.0], bad])
+            arrow_array(numbers, [[1.0], bad])
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch", "arrow", "pandas", "python"])
