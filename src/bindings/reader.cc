@@ -39,7 +39,6 @@ namespace {
 // Signals are looked at this often while waiting for rows.
 constexpr std::chrono::milliseconds kPatience{50};
 
-// Batches as Python objects, one reader for one pass over a dataset.
 // What stands for a batch where so many bad rows came that they are to be told before.
 nb::handle NoBatchYet() {
   static PyObject* const object =
@@ -47,6 +46,7 @@ nb::handle NoBatchYet() {
   return object;
 }
 
+// Batches as Python objects, one reader for one pass over a dataset.
 class Reader {
  public:
   // Makes the source of batches, of which the options tell how to read.
@@ -169,9 +169,8 @@ class Reader {
       }
       if (reader->busy_.exchange(true)) {
         if (reader->closed_) throw nb::stop_iteration();
-        throw nb::value_error(
-            "this reader is already being read by another thread; give each thread a "
-            "reader of its own, or guard the shared one with a lock");
+        // Threads that share an iterator are told what to do by StreamingReader, before.
+        throw nb::value_error("the core's reader is in another call");
       }
       reader->reading_ = std::this_thread::get_id();
     }
@@ -449,8 +448,8 @@ class Reader {
 void RegisterReader(nb::module_& m) {
   m.attr("NO_BATCH_YET") = NoBatchYet();
   m.def("begin_exit", &BeginExit,
-        "To be called before the interpreter ends: threads that call into the core stop "
-        "to\nlet go of the GIL.");
+        "To be called before the interpreter ends: threads that call into the core\n"
+        "stop to let go of the GIL.");
   nb::class_<Reader>(m, "Reader", "One pass over a dataset, decoding ahead.")
       .def_static(
           "plain",
@@ -504,16 +503,15 @@ void RegisterReader(nb::module_& m) {
           nb::arg("dataset"), nb::arg("index"), nb::arg("plan"), nb::arg("lanes"),
           nb::arg("num_threads"), nb::arg("read_ahead_bytes"), nb::arg("output"),
           nb::arg("in_step") = false,
-          "Any batch of a plan, of which `lanes` lanes will be read. in_step: other "
-          "ranks "
-          "give as many batches.")
+          "Any batch of a plan, of which `lanes` lanes will be read. in_step: other\n"
+          "ranks give as many batches.")
       .def("batch_at", &Reader::BatchAt, nb::arg("lane"), nb::arg("number"),
            nb::sig("def batch_at(self, lane: int, number: int) -> typing.Any"),
            "The batch of that number in that lane, of a reader made by `lanes`.")
       .def("next_batch", &Reader::Next, nb::sig("def next_batch(self) -> typing.Any"),
-           "The next batch, as `output` says; or NO_BATCH_YET where many rows were left "
-           "out\n"
-           "since the last one: take_bad_rows() has them, and the next call goes on.")
+           "The next batch, as `output` says; or NO_BATCH_YET where many rows were\n"
+           "left out since the last one: take_bad_rows() has them, and the next call\n"
+           "goes on.")
       .def_prop_ro(
           "mark", [](const Reader&) { return nb::none(); },
           "What a state has to know besides the number of batches: nothing.")

@@ -59,8 +59,6 @@ class Ahead:
         self._process = os.getpid()
         self._patience = _PATIENCE
         self._begun = False
-        # Whether a thread is in next_batch.
-        self._busy = False
         self.held: tuple[Any] | None = None
         self._end: BaseException | None = None
         # Of the end: where in the functions it was raised.
@@ -80,37 +78,28 @@ class Ahead:
                 "this reader was opened before a fork and belongs to the parent process; "
                 "iterate over the dataset anew in the child"
             )
-        if self._busy:
-            raise ValueError(
-                "this reader is already being read by another thread; give each thread "
-                "a reader of its own, or guard the shared one with a lock"
-            )
-        self._busy = True
-        try:
-            if self._end is None and self.held is not None:
-                return self.held[0]
-            if self._end is None:
-                work = self._work
-                self._wait()
-                item = work.items[0]
-                if not isinstance(item, BaseException):
-                    # No call from here to where it is held: see StreamingReader._give.
-                    batch, self.mark, self._rows_read, self.cut, *left_out = item
-                    *self._left_out, bad_rows = left_out
-                    self._bad_rows += bad_rows
-                    if batch is not _core.NO_BATCH_YET:
-                        self.held = (batch,)
-                    del work.items[0]
-                    work.room.ring()
-                    return batch
-                self._end, self._trace = item, item.__traceback__
-                if work.left_out is not None:
-                    *self._left_out, bad_rows = work.left_out
-                    self._bad_rows += bad_rows
-                self.close()
-            raise self._end.with_traceback(self._trace)
-        finally:
-            self._busy = False
+        if self._end is None and self.held is not None:
+            return self.held[0]
+        if self._end is None:
+            work = self._work
+            self._wait()
+            item = work.items[0]
+            if not isinstance(item, BaseException):
+                # No call from here to where it is held: see StreamingReader._give.
+                batch, self.mark, self._rows_read, self.cut, *left_out = item
+                *self._left_out, bad_rows = left_out
+                self._bad_rows += bad_rows
+                if batch is not _core.NO_BATCH_YET:
+                    self.held = (batch,)
+                del work.items[0]
+                work.room.ring()
+                return batch
+            self._end, self._trace = item, item.__traceback__
+            if work.left_out is not None:
+                *self._left_out, bad_rows = work.left_out
+                self._bad_rows += bad_rows
+            self.close()
+        raise self._end.with_traceback(self._trace)
 
     def _wait(self) -> None:
         """Wait for a result or the end, and see to it that a thread is at it."""

@@ -227,8 +227,8 @@ NO_BATCH_YET: object = ...
 
 def begin_exit() -> None:
     """
-    To be called before the interpreter ends: threads that call into the core stop to
-    let go of the GIL.
+    To be called before the interpreter ends: threads that call into the core
+    stop to let go of the GIL.
     """
 
 class Reader:
@@ -245,7 +245,8 @@ class Reader:
     @staticmethod
     def lanes(dataset: Dataset, index: Index, plan: Plan, lanes: int, num_threads: int, read_ahead_bytes: int, output: Output, in_step: bool = False) -> Reader:
         """
-        Any batch of a plan, of which `lanes` lanes will be read. in_step: other ranks give as many batches.
+        Any batch of a plan, of which `lanes` lanes will be read. in_step: other
+        ranks give as many batches.
         """
 
     def batch_at(self, lane: int, number: int) -> Any:
@@ -253,8 +254,9 @@ class Reader:
 
     def next_batch(self) -> Any:
         """
-        The next batch, as `output` says; or NO_BATCH_YET where many rows were left out
-        since the last one: take_bad_rows() has them, and the next call goes on.
+        The next batch, as `output` says; or NO_BATCH_YET where many rows were
+        left out since the last one: take_bad_rows() has them, and the next call
+        goes on.
         """
 
     @property
