@@ -111,27 +111,24 @@ RowSplitter SplitterOf(Framing) { return csv::MakeSplitter(delimiter); }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace fast_axolotl;
-  fuzz::Choices choices(data, size);
-  const uint8_t kind = choices.Byte();
-  const uint8_t second = choices.Byte();
-  const fuzz::Steps steps(second);
-  const std::string_view text = choices.rest();
+  const fuzz::TextInput in(fuzz::Choices(data, size));
+  const uint8_t kind = in.kind;
   fuzz::delimiter = fuzz::kDelimiters[(kind >> 2) % sizeof fuzz::kDelimiters];
   if (kind % 4 == 0) {
-    fuzz::CheckKind(text.substr(0, 100));
+    fuzz::CheckKind(in.text.substr(0, 100));
     return 0;
   }
   if (kind % 4 == 1) {
-    fuzz::CheckCells(text, 1 + (kind >> 5) % 4, second >= 128);
+    fuzz::CheckCells(in.text, 1 + (kind >> 5) % 4, in.goes_on());
     return 0;
   }
   ReadOptions options;
-  options.keep_bad_rows = second >= 128;
+  options.keep_bad_rows = in.goes_on();
   options.csv = {fuzz::delimiter, kind % 4 == 2};
-  const Input input = fuzz::MemoryInput(kCsv, "/file.csv", text);
+  const Input input = fuzz::MemoryInput(kCsv, "/file.csv", in.text);
   const auto sample = input.format->sample(input, options);
   if (!sample.ok()) return 0;
   const ReadOptions stable = fuzz::StableOptions(options, *sample->schema, false);
-  fuzz::CheckCuts(input, stable, fuzz::SplitterOf, CountLineEnds, steps);
+  fuzz::CheckCuts(input, stable, fuzz::SplitterOf, CountLineEnds, in.steps());
   return 0;
 }

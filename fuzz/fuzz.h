@@ -62,6 +62,20 @@ class Steps {
   uint64_t state_;
 };
 
+/// A text and how its rows are read, which the first two bytes of an input say.
+struct TextInput {
+  explicit TextInput(Choices choices)
+      : kind(choices.Byte()), second(choices.Byte()), text(choices.rest()) {}
+
+  uint8_t kind;  // for the target to read
+  uint8_t second;
+  std::string_view text;
+
+  /// Whether reading goes on behind a row that cannot be read.
+  bool goes_on() const { return second >= 128; }
+  Steps steps() const { return Steps(second); }
+};
+
 /// An error without what was found in the wrong place, of which messages show as much as
 /// was read.
 std::string Said(const Status& status);

@@ -45,21 +45,18 @@ RowSplitter SplitterOf(Framing framing) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace fast_axolotl;
-  fuzz::Choices choices(data, size);
-  const uint8_t kind = choices.Byte();
-  const uint8_t second = choices.Byte();
-  const fuzz::Steps steps(second);
-  const std::string_view text = choices.rest();
+  const fuzz::TextInput in(fuzz::Choices(data, size));
+  const uint8_t kind = in.kind;
   if (kind % 4 == 0) {
     // The lexer's caller has checked this.
-    if (ValidUtf8Prefix(text) == text.size()) fuzz::CheckValue(text);
+    if (ValidUtf8Prefix(in.text) == in.text.size()) fuzz::CheckValue(in.text);
     return 0;
   }
   const bool lines = kind % 2 == 1;
   const Input input = fuzz::MemoryInput(lines ? kJsonl : kJson,
-                                        lines ? "/file.jsonl" : "/file.json", text);
+                                        lines ? "/file.jsonl" : "/file.json", in.text);
   ReadOptions options;
-  options.keep_bad_rows = second >= 128;
+  options.keep_bad_rows = in.goes_on();
   const fuzz::Pass typed = fuzz::ReadRows(input, options);
   const auto sample = input.format->sample(input, options);
   if (!sample.ok()) return 0;
@@ -68,6 +65,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const fuzz::Pass texts = fuzz::ReadRows(input, stable);
   FUZZ_CHECK(texts.rows.size() == typed.rows.size() && texts.end.Equals(typed.end),
              typed.Shown() + "\nas text\n" + texts.Shown());
-  fuzz::CheckCuts(input, stable, fuzz::SplitterOf, CountNewlines, steps);
+  fuzz::CheckCuts(input, stable, fuzz::SplitterOf, CountNewlines, in.steps());
   return 0;
 }
