@@ -9,7 +9,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from arrow_cases import to_pylist
 
@@ -162,8 +161,3 @@ def joined(batches: list[dict[str, list[Any]]]) -> dict[str, list[Any]]:
     """The columns of all batches."""
     names = dict.fromkeys(name for batch in batches for name in batch)
     return {name: [v for batch in batches for v in batch[name]] for name in names}
-
-
-def bytes_of(array: Any) -> bytes:
-    """The memory of an array of numpy or torch."""
-    return np.asarray(array).tobytes()

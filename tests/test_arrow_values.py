@@ -101,7 +101,6 @@ def test_dictionary_values_that_can_change_are_not_shared(tmp_path):
 
 # --- values that Python cannot hold -----------------------------------------------------
 
-DAY = 86_400
 NO_VALUE = {
     "timestamp[ns]": (
         pa.array([0, 1001], pa.timestamp("ns")),

@@ -17,7 +17,6 @@ FIXED = settings(
     max_examples=150,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-MISSING = object()
 
 
 # --- raw JSON text, more of it than json.dumps would ever write -----------------------
