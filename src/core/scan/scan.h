@@ -70,7 +70,8 @@ class Scan {
   bool FindWork(Lock& lock);
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
-  void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
+  std::vector<std::shared_ptr<Stream>> WithSmallFilesBehind(std::shared_ptr<Stream> file);
+  void OpenFiles(Lock& lock, std::vector<std::shared_ptr<Stream>> placeholders);
   static void ReadSmall(Stream* stream);
   Result<std::vector<std::shared_ptr<Stream>>> OpenStreams(size_t file);
   std::shared_ptr<Stream> FindStream();

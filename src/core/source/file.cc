@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -50,12 +51,12 @@ int64_t ModifiedAt(const struct stat& info) {
 
 // Whether the open file is still the one that the dataset was made of. Its inode does not
 // count: file systems in user space may number a file anew while it is the same.
-Status CheckUnchanged(int fd, const File& file) {
-  if (!file.modified) return Status::OK();
+Result<struct stat> StatUnchanged(int fd, const File& file) {
   struct stat info;
   if (::fstat(fd, &info) != 0) return ErrnoError(errno, file.path, "cannot read");
-  if (info.st_size == file.size && ModifiedAt(info) == file.modified) {
-    return Status::OK();
+  if (!file.modified ||
+      (info.st_size == file.size && ModifiedAt(info) == file.modified)) {
+    return info;
   }
   std::string change = ": the file was written to after it was looked at";
   if (info.st_size != file.size) {
@@ -134,20 +135,18 @@ int OpenDescriptor(const std::string& path) {
 
 class PreadFile : public arrow::io::RandomAccessFile {
  public:
-  // `temporary`: it has no name, so it stays open.
+  // `info` is what fstat() told of it; none of a temporary file, which has no name and so
+  // stays open.
   PreadFile(Descriptor fd, File file, std::shared_ptr<ByteCounter> counter,
-            bool temporary)
+            const std::optional<struct stat>& info)
       : fd_(std::make_shared<Descriptor>(std::move(fd))),
-        temporary_(temporary),
+        temporary_(!info),
         file_(std::move(file)),
         counter_(std::move(counter)) {
     set_mode(arrow::io::FileMode::READ);
     if (temporary_) return;
-    struct stat info;
-    if (::fstat(fd_->get(), &info) == 0) {
-      device_ = info.st_dev;
-      inode_ = info.st_ino;
-    }
+    device_ = info->st_dev;
+    inode_ = info->st_ino;
     OpenFiles::Get().Add(this);
   }
   ~PreadFile() override {
@@ -202,13 +201,13 @@ class PreadFile : public arrow::io::RandomAccessFile {
         return ErrnoError(errno, file_.path, "cannot read");
       }
       if (got == 0) {
-        ARROW_RETURN_NOT_OK(CheckUnchanged(fd->get(), file_));
+        ARROW_RETURN_NOT_OK(StatUnchanged(fd->get(), file_));
         return Status::IOError(file_.path, ": the file of ", file_.size,
                                " bytes could be read only up to byte ", position + done);
       }
       done += got;
     }
-    ARROW_RETURN_NOT_OK(CheckUnchanged(fd->get(), file_));
+    ARROW_RETURN_NOT_OK(StatUnchanged(fd->get(), file_));
     if (counter_) counter_->fetch_add(done, std::memory_order_relaxed);
     return done;
   }
@@ -274,10 +273,11 @@ void OpenFiles::MakeRoom() {
   // Half of what the process may have; the other half is for everybody else.
   constexpr rlim_t kLeast = 8;
   constexpr rlim_t kMost = 4096;
+  const std::lock_guard lock(mutex_);
+  if (files_.size() < kLeast) return;
   struct rlimit limit;
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   const rlim_t most = std::clamp(limit.rlim_cur / 2, kLeast, kMost);
-  const std::lock_guard lock(mutex_);
   // Not all that are counted have a descriptor; then there is none to close.
   if (files_.size() >= most) CloseOldest();
 }
@@ -309,9 +309,8 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(
     const File& file, std::shared_ptr<ByteCounter> counter) {
   Descriptor fd(OpenDescriptor(file.path));
   if (fd.get() < 0) return ErrnoError(errno, file.path, "cannot open");
-  ARROW_RETURN_NOT_OK(CheckUnchanged(fd.get(), file));
-  return std::make_shared<PreadFile>(std::move(fd), file, std::move(counter),
-                                     /*temporary=*/false);
+  ARROW_ASSIGN_OR_RAISE(const struct stat info, StatUnchanged(fd.get(), file));
+  return std::make_shared<PreadFile>(std::move(fd), file, std::move(counter), info);
 }
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStream& stream,
@@ -349,7 +348,7 @@ Result<std::shared_ptr<arrow::io::RandomAccessFile>> Spool(arrow::io::InputStrea
     size += got;
   }
   return std::make_shared<PreadFile>(std::move(fd), File{path, size, {}}, nullptr,
-                                     /*temporary=*/true);
+                                     /*info=*/std::nullopt);
 }
 
 }  // namespace fast_axolotl
