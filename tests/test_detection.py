@@ -113,10 +113,51 @@ def test_plain_text_under_a_compressed_name(suffix, tmp_path):
         fast_axolotl.detect_format(path)
 
 
-def test_an_array_under_a_name_of_lines(tmp_path):
+MARK = "\ufeff"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"a": 1}, {"a": 2}]',
+        '[{"a": 1},\n{"a": 2}]\n',
+        '[\n  {\n    "a": 1\n  },\n  {"a": 2}\n]\n',
+        ' \r\n\t[ \n{"a": 1}, {"a": 2}]',
+        MARK + '[{"a": 1}, {"a": 2}]',
+        MARK + ' \n[{"a": 1}, {"a": 2}]',
+    ],
+)
+def test_an_array_of_objects_under_a_name_of_lines(text, tmp_path):
     path = tmp_path / "data.jsonl"
-    path.write_text(' \n[{"a": 1}]')
-    assert fast_axolotl.detect_format(path) == ("json", None)
+    for written in (text.encode(), gzip.compress(text.encode())):
+        path.write_bytes(written)
+        assert fast_axolotl.detect_format(path)[0] == "json"
+        assert read_rows(path) == [{"a": 1}, {"a": 2}]
+        assert read_rows(path, on_error="skip") == [{"a": 1}, {"a": 2}]
+
+
+def test_an_empty_array_under_a_name_of_lines(tmp_path):
+    path = tmp_path / "data.jsonl"
+    for text in ("[]", "[]\n", " [ \n ] \n", MARK + "[]"):
+        path.write_text(text)
+        assert read_rows(path) == []
+
+
+@pytest.mark.parametrize("row", ["[1, 2]", "[[1]]", "[[]]", '["a"]', "[null]", "[", "[,"])
+@pytest.mark.parametrize("before", ["", MARK, " \t"])
+def test_lines_that_are_arrays_are_bad_rows(before, row, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text(f'{before}{row}\n[3]\n{{"a": 1}}\n')
+    assert fast_axolotl.detect_format(path) == ("jsonl", None)
+    with pytest.raises(
+        OSError, match=r"data\.jsonl: line 1, .*an object, '\{', found .\["
+    ):
+        read_rows(path)
+    bad = []
+    assert read_rows(path, on_error=lambda row: bad.append((row.line, row.row))) == [
+        {"a": 1}
+    ]
+    assert bad == [(1, 1), (2, 2)]
 
 
 @pytest.mark.parametrize(

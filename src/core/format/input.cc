@@ -11,6 +11,7 @@
 #include "core/codec/slice_stream.h"
 #include "core/common/stop.h"
 #include "core/common/text.h"
+#include "core/format/json/splitter.h"
 
 namespace fast_axolotl {
 namespace {
@@ -168,9 +169,9 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   }
   input.format = expected;
   // An array under a `.jsonl` name: again the bytes decide.
-  const size_t first = head.find_first_not_of(" \t\r\n", 0);
-  if (!format && expected == &kJsonl && first != std::string::npos &&
-      head[first] == '[') {
+  std::string_view text = head;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (!format && expected == &kJsonl && json::BeginsArrayOfObjects(text)) {
     input.format = &kJson;
   }
   return input;
