@@ -37,7 +37,9 @@ class Blocks {
 
   // As BlockReader::Next.
   Result<std::optional<Block>> Next() {
-    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader_->Next());
+    auto next = reader_->Next();
+    if (!next.ok()) return AsRead(next.status());
+    std::optional<Block>& block = *next;
     if (!block) {
       TakePoints();
     } else if (std::exchange(inside_line_, false)) {
@@ -48,7 +50,7 @@ class Blocks {
       block->offset += skipped;
       block->size -= skipped;
     }
-    return block;
+    return next;
   }
 
   // After an error: goes on behind the damage, and says where, in the compressed file;
@@ -77,6 +79,19 @@ class Blocks {
   }
 
  private:
+  // What a decoder notes restart points with may see a fault at another byte, and name it
+  // otherwise, than what reads: the same damage is to be told in the same words.
+  Status AsRead(const Status& error) const {
+    if (!points_ || !input_.codec || !IsOfData(error)) return error;
+    ARROW_ASSIGN_OR_RAISE(const auto stream, input_.OpenPart(nullptr, in_, nullptr));
+    LimitDecoded(*stream, input_.limits, out_);
+    for (;;) {
+      const auto bytes = stream->Read(int64_t{256} << 10);
+      if (!bytes.ok()) return bytes.status();
+      if ((*bytes)->size() == 0) return error;
+    }
+  }
+
   Status OpenAt(int64_t in, const BlockStart& start) {
     in_ = in;
     out_ = start.offset;
