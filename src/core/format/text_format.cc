@@ -2,6 +2,7 @@
 #include "core/format/text_format.h"
 
 #include <deque>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace {
 
 constexpr int64_t kSampleBytes = int64_t{4} << 20;
 constexpr int64_t kFragmentBytes = int64_t{1} << 20;
+// Behind the end of every file.
+constexpr int64_t kFileEnd = std::numeric_limits<int64_t>::max();
 
 // The blocks of a whole file; where bad rows are kept, those behind damaged parts, too.
 class Blocks {
@@ -173,8 +176,9 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
                           Blocks::Open(input, options, file(nullptr), nullptr));
     return TasksOfFile(input, std::move(blocks));
   }
-  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRange(options.counter, index->points,
-                                                     fragment.begin, fragment.end));
+  const int64_t end = index->IsLast(fragment) ? kFileEnd : fragment.end;
+  ARROW_ASSIGN_OR_RAISE(
+      auto stream, input.OpenRange(options.counter, index->points, fragment.begin, end));
   TextPass pass = file(&fragment);
   const BlockStart start{fragment.begin, fragment.line, fragment.first_row(),
                          pass.count_lines};
