@@ -6,12 +6,14 @@
 For each pyarrow a new environment gets the wheel, that pyarrow and no numpy. There, in a
 folder of its own and with no compiler in reach, a file of every format and compression is
 written by pyarrow and the standard library and read by the package. Beside the pyarrow
-that is refused, the import must fail with the sentence that says what to install.
+that is refused, the import must fail with the sentence that says what to install. The
+bill of materials must be what CycloneDX's schema asks for.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -134,6 +136,7 @@ def check_content(wheel: Path) -> list[str]:
     """Check the licences and the bill of materials; return the bundled libraries."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        bills = {n: archive.read(n).decode() for n in names if n.endswith(".cdx.json")}
     info = next(n for n in names if n.endswith(".dist-info/METADATA")).rpartition("/")[0]
     bundled = [n.rpartition("/")[2] for n in names if re.search(r"\.libs/.+\.so", n)]
     if not bundled:
@@ -145,9 +148,21 @@ def check_content(wheel: Path) -> list[str]:
     # Each library, nanobind and the hash map in it.
     if len(third) != len(bundled) + 2 or f"{info}/licenses/LICENSE" not in names:
         sys.exit(f"{wheel.name} bundles {bundled} and has the licences {third}")
-    if f"{info}/sboms/fast-axolotl.cdx.json" not in names:
-        sys.exit(f"{wheel.name} has no bill of materials")
+    if list(bills) != [f"{info}/sboms/fast-axolotl.cdx.json"]:
+        sys.exit(f"{wheel.name} has the bills of materials {list(bills)}")
+    for fault in faults_of_bill(*bills.values()):
+        sys.exit(f"the bill of materials of {wheel.name} is not CycloneDX: {fault}")
     return bundled
+
+
+def faults_of_bill(text: str) -> list[str]:
+    """Return what CycloneDX's schema, of the version that a bill names, finds wrong."""
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    version = SchemaVersion.from_version(json.loads(text)["specVersion"])
+    errors = JsonStrictValidator(version).validate_str(text, all_errors=True)
+    return [f"{error.data.json_path}: {error.data.message}" for error in errors or ()]
 
 
 def check_reading(wheel: Path, pyarrow: str, bundled: list[str], folder: Path) -> None:

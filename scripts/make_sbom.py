@@ -29,6 +29,7 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent
 PROPERTY = "fast-axolotl"
@@ -260,7 +261,8 @@ def described(
     if not package:
         return {"version": version, "purl": f"pkg:generic/{library.name}@{version}"}
     properties["Debian package"] = f"{package['name']} {package['version']}"
-    purl_version = package["version"].replace("+", "%2B").replace(":", "%3A")
+    # A colon, as that of an epoch, stays what it is in a package URL.
+    purl_version = quote(package["version"], safe=":")
     return {
         "version": version,
         "purl": f"pkg:deb/debian/{package['name']}@{purl_version}"

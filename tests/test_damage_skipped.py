@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import gzip
+import itertools
+import random
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -394,3 +397,40 @@ def test_a_plan_says_of_each_damage_where_it_is(tmp_path, monkeypatch):
             f"reading goes on at compressed byte {second}",
             "what follows in this file is lost",
         ]
+
+
+@pytest.mark.parametrize("at", [12, 300, 5_000, -6])
+def test_a_plan_names_the_damaged_byte_as_a_pass_does(tmp_path, monkeypatch, at):
+    """An index is made by another decoder, and reading may begin behind the start."""
+    monkeypatch.setenv("FAST_AXOLOTL_CACHE", str(tmp_path / "cache"))
+    rng = random.Random(3)
+    members = []
+    for _ in range(5):
+        lines = (f"{rng.randrange(10**9)}\n" for _ in range(2_000))
+        members.append(bytearray(gzip.compress("".join(lines).encode())))
+    for damaged in (1, 3):
+        members[damaged][at] ^= 4
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(b"".join(members))
+    told: list[BadRow] = []
+    list(streaming_dataset_reader(path, 64, on_error=told.append))
+    planned: list[BadRow] = []
+    list(StreamingDataset(path, 64, num_lanes=2, on_error=planned.append))
+    lost = [bad.reason for bad in told if bad.rows is None]
+    assert [bad.reason for bad in planned if bad.rows is None] == lost
+    assert [bad.reason for bad in fa.validate(path) if bad.rows is None] == lost
+    ends = list(itertools.accumulate(map(len, members)))
+    for reason, begin, end in zip(
+        lost, (ends[0], ends[2]), (ends[1], ends[3]), strict=True
+    ):
+        (place,) = re.findall(r"gzip data at compressed byte (\d+): ", reason)
+        assert begin < int(place) <= end
+    said = []
+    for batches in (
+        streaming_dataset_reader(path, 64),
+        StreamingDataset(path, 64, num_lanes=2),
+    ):
+        with pytest.raises(OSError, match="compressed byte") as raised:
+            list(batches)
+        said.append(str(raised.value))
+    assert said[0] == said[1]

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pyarrow.parquet.encryption as pe
 import pytest
 from entrances import everywhere
-from formats import FORMATS, read_rows, table
+from formats import FORMATS, read_rows, table, to_arrow
 
 import fast_axolotl
 
@@ -47,20 +47,59 @@ def test_format_against_the_bytes(tmp_path):
             read_rows(path, format=name)
 
 
+@pytest.mark.parametrize("compression", ["", "gzip", "zstd"])
 @pytest.mark.parametrize("suffix", [f.suffix for f in FORMATS if f.id != "json_pretty"])
-def test_binary_bytes_decide_over_the_suffix(suffix, tmp_path):
+def test_binary_bytes_decide_over_the_suffix(suffix, compression, tmp_path):
     for format_ in FORMATS:
         if format_.text:
             continue
-        path = tmp_path / f"data{suffix}"
-        path.write_bytes(format_.write(DATA))
-        assert read_rows(path) == DATA.dicts()
-        name, _ = fast_axolotl.detect_format(path)
-        assert (name == "parquet") == (format_.name == "parquet")
-    # Binary data behind a text suffix under a compression, too.
-    path = tmp_path / f"data{suffix}.gz"
-    path.write_bytes(gzip.compress(FORMATS[1].write(DATA)))
-    assert read_rows(path) == DATA.dicts()
+        data = format_.write(DATA)
+        # Under the compression's own suffix, and under a name that says nothing of it.
+        for ending in {"", {"gzip": ".gz", "zstd": ".zst"}.get(compression, "")}:
+            path = tmp_path / f"data{suffix}{ending}"
+            path.write_bytes(pa.compress(data, compression, asbytes=True) if compression
+                             else data)  # fmt: skip
+            assert read_rows(path) == DATA.dicts()
+            name, codec = fast_axolotl.detect_format(path)
+            assert (name == "parquet") == (format_.name == "parquet")
+            assert codec == (compression or None)
+            with pytest.raises(ValueError, match="first bytes are those of"):
+                read_rows(path, format="text")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"data_page_version": "2.0"},
+        {"use_dictionary": False, "compression": "none"},
+        {"version": "1.0", "write_statistics": False},
+        {"write_page_index": True, "write_page_checksum": True},
+    ],
+)
+@pytest.mark.parametrize("rows", [0, 3])
+def test_parquet_under_a_name_of_text(options, rows, tmp_path):
+    data = to_arrow(DATA).slice(0, rows)
+    pq.write_table(data, tmp_path / "data.parquet", **options)
+    raw = (tmp_path / "data.parquet").read_bytes()
+    for name, written in {"a.txt": raw, "a.csv.gz": gzip.compress(raw)}.items():
+        (tmp_path / name).write_bytes(written)
+        assert read_rows(tmp_path / name) == data.to_pylist()
+
+
+def test_parquet_that_is_cut_off_is_no_text_either(tmp_path):
+    data = FORMATS[0].write(DATA)[:-30]
+    for name, written in {"a.txt": data, "a.txt.gz": gzip.compress(data)}.items():
+        (tmp_path / name).write_bytes(written)
+        with pytest.raises(OSError, match=rf"{name}: .*[Pp]arquet"):
+            read_rows(tmp_path / name, on_error="skip")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_text_may_begin_as_binary_formats_do(pack, tmp_path):
+    path = tmp_path / "data.csv"
+    for head in ("PAR1", "PARENT", "PARE", "FEA1", "PAR1\tx", "ARROW1"):
+        path.write_bytes(pack(f"{head},b\n1,2\nPAR1,FEA1".encode()))
+        assert read_rows(path) == [{head: "1", "b": "2"}, {head: "PAR1", "b": "FEA1"}]
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst", ".zstd", ".gzip"])
@@ -74,10 +113,51 @@ def test_plain_text_under_a_compressed_name(suffix, tmp_path):
         fast_axolotl.detect_format(path)
 
 
-def test_an_array_under_a_name_of_lines(tmp_path):
+MARK = "\ufeff"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"a": 1}, {"a": 2}]',
+        '[{"a": 1},\n{"a": 2}]\n',
+        '[\n  {\n    "a": 1\n  },\n  {"a": 2}\n]\n',
+        ' \r\n\t[ \n{"a": 1}, {"a": 2}]',
+        MARK + '[{"a": 1}, {"a": 2}]',
+        MARK + ' \n[{"a": 1}, {"a": 2}]',
+    ],
+)
+def test_an_array_of_objects_under_a_name_of_lines(text, tmp_path):
     path = tmp_path / "data.jsonl"
-    path.write_text(' \n[{"a": 1}]')
-    assert fast_axolotl.detect_format(path) == ("json", None)
+    for written in (text.encode(), gzip.compress(text.encode())):
+        path.write_bytes(written)
+        assert fast_axolotl.detect_format(path)[0] == "json"
+        assert read_rows(path) == [{"a": 1}, {"a": 2}]
+        assert read_rows(path, on_error="skip") == [{"a": 1}, {"a": 2}]
+
+
+def test_an_empty_array_under_a_name_of_lines(tmp_path):
+    path = tmp_path / "data.jsonl"
+    for text in ("[]", "[]\n", " [ \n ] \n", MARK + "[]"):
+        path.write_text(text)
+        assert read_rows(path) == []
+
+
+@pytest.mark.parametrize("row", ["[1, 2]", "[[1]]", "[[]]", '["a"]', "[null]", "[", "[,"])
+@pytest.mark.parametrize("before", ["", MARK, " \t"])
+def test_lines_that_are_arrays_are_bad_rows(before, row, tmp_path):
+    path = tmp_path / "data.jsonl"
+    path.write_text(f'{before}{row}\n[3]\n{{"a": 1}}\n')
+    assert fast_axolotl.detect_format(path) == ("jsonl", None)
+    with pytest.raises(
+        OSError, match=r"data\.jsonl: line 1, .*an object, '\{', found .\["
+    ):
+        read_rows(path)
+    bad = []
+    assert read_rows(path, on_error=lambda row: bad.append((row.line, row.row))) == [
+        {"a": 1}
+    ]
+    assert bad == [(1, 1), (2, 2)]
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import sys
 import zlib
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import fast_axolotl
-from fast_axolotl import StreamingDataset, _core
+from fast_axolotl import StreamingDataset, _core, validate
 
 ROWS = 300
 
@@ -24,6 +25,10 @@ def path(tmp_path):
     path = tmp_path / "data.jsonl"
     path.write_text("".join(f'{{"id": {i}, "x": "{"y" * 9000}"}}\n' for i in range(ROWS)))
     return path
+
+
+# Bytes of a row of the file, from the hundredth on.
+SIZE = len(f'{{"id": 299, "x": "{"y" * 9000}"}}\n')
 
 
 def read(path):
@@ -68,6 +73,17 @@ def with_fragments(body, change):
     )
 
 
+def fewer(fragment, rows, size):
+    """A fragment that ends so many rows, and bytes for each, earlier."""
+    begin, end, count, *rest = fragment
+    return [begin, end - rows * size, count - rows, *rest]
+
+
+def shifted(fragments, rows):
+    """Fragments with so many more rows before them."""
+    return [[*f[:3], f[3] + rows, *f[4:]] for f in fragments]
+
+
 # --- as good as none ------------------------------------------------------------------
 
 MANY = 1 << 62
@@ -93,6 +109,19 @@ LAYOUTS = {
     ),
     "fragments behind each other": lambda body: packed(
         with_fragments(body, lambda f: f[::-1])
+    ),
+    "a fragment behind the end of the file": lambda body: packed(
+        with_fragments(
+            body,
+            lambda f: [
+                *f[:-1],
+                [f[-1][0] + (1 << 40), f[-1][1] + (1 << 40), *f[-1][2:]],
+            ],
+        )
+    ),
+    "no fragments": lambda body: packed(with_fragments(body, lambda f: [])),
+    "rows between fragments": lambda body: packed(
+        with_fragments(body, lambda f: [fewer(f[0], 1, SIZE), *shifted(f[1:], -1)])
     ),
 }
 
@@ -167,11 +196,19 @@ def test_folders_in_a_loop(path, tmp_path, monkeypatch):
 LIES = {
     "a row too many": lambda f: [
         [*f[0][:2], f[0][2] + 1, 0, 0, 0],
-        *([*g[:3], g[3] + 1, *g[4:]] for g in f[1:]),
+        *shifted(f[1:], 1),
     ],
+    "a row too few": lambda f: [fewer(f[0], 1, 0), *shifted(f[1:], -1)],
+    "half of the rows": lambda f: (
+        [fewer(g, g[2] // 2, 0) for g in f[:1]] + shifted(f[1:], -(f[0][2] // 2))
+    ),
+    "a row too few at the end": lambda f: [*f[:-1], fewer(f[-1], 1, 0)],
+    "an end before the last row": lambda f: [*f[:-1], fewer(f[-1], 1, SIZE)],
+    "the last fragment left out": lambda f: f[:-1],
     "rows without end": lambda f: [*f[:-1], [*f[-1][:2], 1 << 40, *f[-1][3:]]],
     "behind the end of the file": lambda f: [
-        *f[:-1],
+        *f[:-2],
+        [f[-2][0], f[-2][1] + (1 << 40), *f[-2][2:]],
         [f[-1][0] + (1 << 40), f[-1][1] + (1 << 40), *f[-1][2:]],
     ],
     "inside a row": lambda f: [[f[0][0] + 7, *f[0][1:]], *f[1:]],
@@ -189,3 +226,28 @@ def test_an_index_that_lies(lie, path, cache):
     # Reading without an index goes on.
     reader = fast_axolotl.streaming_dataset_reader(path, 10)
     assert [i for batch in reader for i in batch["id"]] == list(range(ROWS))
+
+
+@pytest.mark.parametrize("name", ["data.arrow", "data.stream", "data.parquet"])
+def test_an_index_without_the_last_batch(name, tmp_path, cache):
+    path = tmp_path / name
+    table = pa.table({"id": list(range(ROWS))})
+    if name == "data.parquet":
+        pq.write_table(table, path, row_group_size=100)
+    else:
+        make = pa.ipc.new_file if name == "data.arrow" else pa.ipc.new_stream
+        with make(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=100)
+    validate(path, index=True)
+    assert read(path) == list(range(ROWS))
+    file = kept(cache)
+    lies = [lambda f: [*f[:-1], fewer(f[-1], 1, 0)]]
+    if name == "data.stream":
+        lies.append(lambda f: [[0, 2, 200, 0, 0, 0]])
+    else:
+        lies.append(lambda f: f[:-1])
+    good = body_of(file)
+    for lie in lies:
+        file.write_bytes(packed(with_fragments(good, lie)))
+        with pytest.raises(OSError, match=rf"{name}: expected .* rows.*, found"):
+            read(path)

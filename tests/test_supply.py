@@ -9,6 +9,7 @@ import tomllib
 import zipfile
 from pathlib import Path
 
+import check_wheel
 import make_sbom
 import pytest
 
@@ -99,6 +100,23 @@ def test_the_bill_is_cyclonedx_and_refers_to_itself_only(bill):
     for requirement in PROJECT["dependencies"]:
         name = re.match(r"[\w-]+", requirement)[0]
         assert properties(bill, name)["requirement"] == requirement
+
+
+@linux
+def test_the_bill_is_what_the_schema_of_its_version_asks_for(bill):
+    assert check_wheel.faults_of_bill(json.dumps(bill)) == []
+    (fault,) = check_wheel.faults_of_bill(json.dumps(bill | {"extra": 1}))
+    assert fault.startswith("$: ")
+    assert "extra" in fault
+
+
+@linux
+def test_package_urls_are_written_as_their_specification_writes_them(monkeypatch):
+    package = {"name": "zlib1g", "version": "1:1.2.13+x~1", "architecture": "amd64"}
+    monkeypatch.setattr(make_sbom, "debian_package", lambda soname: package)
+    zlib = make_sbom.component_of("libz.so.1")
+    url = make_sbom.described(zlib, ["libz.so.1"], "1.2.13", {})["purl"]
+    assert url == "pkg:deb/debian/zlib1g@1:1.2.13%2Bx~1?arch=amd64"
 
 
 def test_an_unknown_library_is_no_surprise_of_a_release():

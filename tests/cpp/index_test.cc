@@ -27,6 +27,7 @@ FileIndex SomeIndex() {
   index.parts = {{0, 100, 3, 0, 0}, {100, 250, 0, 3, 5}, {260, 400, 7, 3, 6}};
   index.fragments = {{0, 250, 3, 0, 0}, {260, 400, 7, 3, 6}};
   index.points = {{}, {99, 3, 200, 0xDEADBEEF, 200, std::string(32768, 'w')}};
+  index.damages = {{3, "between the fragments"}};
   return index;
 }
 
@@ -103,6 +104,13 @@ std::string Body(const std::string& bytes) {
   body.resize(
       ZSTD_decompress(body.data(), body.size(), bytes.data() + 20, bytes.size() - 20));
   return body;
+}
+
+TEST(Index, NothingLiesBetweenFragmentsButDamage) {
+  FileIndex index = SomeIndex();
+  EXPECT_TRUE(DecodeIndex(EncodeIndex(index, "key"), "key").ok());
+  index.damages.clear();
+  EXPECT_TRUE(DecodeIndex(EncodeIndex(index, "key"), "key").status().IsIOError());
 }
 
 TEST(Index, NoBodyCrashesBehindAChecksumThatFits) {

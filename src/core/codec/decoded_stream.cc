@@ -22,7 +22,8 @@ class DecodedStream : public arrow::io::InputStream {
       : raw_(std::move(raw)),
         decoder_(std::move(decoder)),
         codec_(std::move(codec)),
-        path_(std::move(path)) {
+        path_(std::move(path)),
+        begin_(raw_->Tell().ValueOr(0)) {
     set_mode(arrow::io::FileMode::READ);
   }
 
@@ -121,13 +122,14 @@ class DecodedStream : public arrow::io::InputStream {
   Result<int64_t> At(const Status& status) const {
     if (status.ok()) return 0;
     return Status::IOError(path_, ": ", codec_, " data at compressed byte ",
-                           taken_ - input_.available, ": ", status.message());
+                           begin_ + compressed_position(), ": ", status.message());
   }
 
   const std::shared_ptr<arrow::io::InputStream> raw_;
   const Decoder decoder_;
   const std::string codec_;
   const std::string path_;
+  const int64_t begin_;  // compressed bytes of the file before the stream
   std::shared_ptr<arrow::Buffer> block_;
   CompressedInput input_;
   int64_t taken_ = 0;        // compressed bytes read from raw_

@@ -61,6 +61,10 @@ struct Fragment {
   int64_t first_row() const { return row + bad; }
 };
 
+/// Ends the message where a file has not the rows that its index says.
+inline constexpr std::string_view kChangedSinceIndexed =
+    "; the file has changed since it was indexed";
+
 /// Where the rows of a file are, exactly: its fragments in their order, and for a
 /// compressed text the places from which it can be decompressed.
 struct FileIndex {
@@ -82,6 +86,17 @@ struct FileIndex {
 
   /// Whether something was found to be unreadable beforehand, and is left out.
   bool leaves_out() const { return !bad.empty() || (validated && !damages.empty()); }
+
+  /// The rows of all fragments.
+  int64_t rows() const {
+    return fragments.empty() ? 0 : fragments.back().row + fragments.back().rows;
+  }
+
+  /// Whether all of the file that is behind `fragment` belongs to it. It is read to the
+  /// file's end, so that rows come up which the index does not know of.
+  bool IsLast(const Fragment& fragment) const {
+    return damages.empty() && fragment.row + fragment.rows == rows();
+  }
 
   /// The smallest run of parts of `fragment` that holds its rows `[begin, end)`; the
   /// fragment itself where it has no parts.

@@ -11,6 +11,7 @@
 #include "core/codec/slice_stream.h"
 #include "core/common/stop.h"
 #include "core/common/text.h"
+#include "core/format/json/splitter.h"
 
 namespace fast_axolotl {
 namespace {
@@ -47,32 +48,31 @@ Result<std::string> ReadHead(arrow::io::InputStream& stream) {
   return head;
 }
 
-// Whether a file that begins with printable magic bytes is of that format: text may
-// begin so too (a CSV column "PARENT"), so the same bytes must stand at its end.
-// Behind a codec the end is out of reach, and the name decides.
-bool IsFramed(const Input& input, std::string_view head, std::string_view magic,
-              const Format* expected, const Format* format) {
+// Whether a file begins with printable magic bytes and is of that format. Text may begin
+// so too (a CSV column "PARENT"), unless the name expects the format. But behind these
+// bytes every such file has a number in binary, of which some byte is in no text.
+bool IsFramed(std::string_view head, std::string_view magic, const Format* expected,
+              const Format* format) {
   if (!head.starts_with(magic)) return false;
   if (expected == format || expected == nullptr) return true;
-  if (input.codec) return false;
-  const auto size = static_cast<int64_t>(magic.size());
-  std::string tail(magic.size(), '\0');
-  auto file = OpenFile(input.file, nullptr);
-  return file.ok() && (*file)->ReadAt(input.file.size - size, size, tail.data()).ok() &&
-         tail == magic;
+  const std::string_view behind = head.substr(magic.size(), 4);
+  return std::any_of(behind.begin(), behind.end(), [](char c) {
+    const bool space = c >= '\t' && c <= '\r';
+    return static_cast<unsigned char>(c) < ' ' && !space;
+  });
 }
 
 // Formats that are recognised only to be refused, with the way out.
 Status RefuseForeign(const Input& input, std::string_view head, const Format* expected) {
   const std::string& path = input.file.path;
   const auto starts = [&](std::string_view magic) { return head.starts_with(magic); };
-  if (IsFramed(input, head, "FEA1", expected, &kFeather)) {
+  if (IsFramed(head, "FEA1", expected, &kFeather)) {
     return Status::Invalid(
         path,
         ": Feather V1 is not supported; convert the file once with "
         "`pyarrow.feather.write_feather(pyarrow.feather.read_table(old), new)`");
   }
-  if (IsFramed(input, head, "PARE", expected, &kParquet)) {
+  if (IsFramed(head, "PARE", expected, &kParquet)) {
     return Status::Invalid(path,
                            ": Parquet files with an encrypted footer are not "
                            "supported; decrypt the file first");
@@ -148,7 +148,7 @@ Result<Input> DetectInput(const File& file, const Format* format) {
 
   for (const Format* candidate : Formats()) {
     if (!candidate->matches || !candidate->matches(head)) continue;
-    if (candidate == &kParquet && !IsFramed(input, head, "PAR1", expected, &kParquet)) {
+    if (candidate == &kParquet && !IsFramed(head, "PAR1", expected, &kParquet)) {
       continue;
     }
     // Where several formats share their bytes, the expected one among them is it.
@@ -169,9 +169,9 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   }
   input.format = expected;
   // An array under a `.jsonl` name: again the bytes decide.
-  const size_t first = head.find_first_not_of(" \t\r\n", 0);
-  if (!format && expected == &kJsonl && first != std::string::npos &&
-      head[first] == '[') {
+  std::string_view text = head;
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (!format && expected == &kJsonl && json::BeginsArrayOfObjects(text)) {
     input.format = &kJson;
   }
   return input;

@@ -2,6 +2,7 @@
 #include "core/format/text_format.h"
 
 #include <deque>
+#include <limits>
 #include <memory>
 #include <utility>
 
@@ -16,6 +17,8 @@ namespace {
 
 constexpr int64_t kSampleBytes = int64_t{4} << 20;
 constexpr int64_t kFragmentBytes = int64_t{1} << 20;
+// Behind the end of every file.
+constexpr int64_t kFileEnd = std::numeric_limits<int64_t>::max();
 
 // The blocks of a whole file; where bad rows are kept, those behind damaged parts, too.
 class Blocks {
@@ -37,7 +40,9 @@ class Blocks {
 
   // As BlockReader::Next.
   Result<std::optional<Block>> Next() {
-    ARROW_ASSIGN_OR_RAISE(std::optional<Block> block, reader_->Next());
+    auto next = reader_->Next();
+    if (!next.ok()) return AsRead(next.status());
+    std::optional<Block>& block = *next;
     if (!block) {
       TakePoints();
     } else if (std::exchange(inside_line_, false)) {
@@ -48,7 +53,7 @@ class Blocks {
       block->offset += skipped;
       block->size -= skipped;
     }
-    return block;
+    return next;
   }
 
   // After an error: goes on behind the damage, and says where, in the compressed file;
@@ -77,6 +82,19 @@ class Blocks {
   }
 
  private:
+  // What a decoder notes restart points with may see a fault at another byte, and name it
+  // otherwise, than what reads: the same damage is to be told in the same words.
+  Status AsRead(const Status& error) const {
+    if (!points_ || !input_.codec || !IsOfData(error)) return error;
+    ARROW_ASSIGN_OR_RAISE(const auto stream, input_.OpenPart(nullptr, in_, nullptr));
+    LimitDecoded(*stream, input_.limits, out_);
+    for (;;) {
+      const auto bytes = stream->Read(int64_t{256} << 10);
+      if (!bytes.ok()) return bytes.status();
+      if ((*bytes)->size() == 0) return error;
+    }
+  }
+
   Status OpenAt(int64_t in, const BlockStart& start) {
     in_ = in;
     out_ = start.offset;
@@ -158,8 +176,9 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
                           Blocks::Open(input, options, file(nullptr), nullptr));
     return TasksOfFile(input, std::move(blocks));
   }
-  ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenRange(options.counter, index->points,
-                                                     fragment.begin, fragment.end));
+  const int64_t end = index->IsLast(fragment) ? kFileEnd : fragment.end;
+  ARROW_ASSIGN_OR_RAISE(
+      auto stream, input.OpenRange(options.counter, index->points, fragment.begin, end));
   TextPass pass = file(&fragment);
   const BlockStart start{fragment.begin, fragment.line, fragment.first_row(),
                          pass.count_lines};

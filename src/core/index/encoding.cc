@@ -111,6 +111,14 @@ bool GetFragments(Reader& reader, std::vector<Fragment>* fragments) {
   return true;
 }
 
+// Whether no bytes lie between fragments, where none were given up as damaged.
+bool AreWhole(const std::vector<Fragment>& fragments) {
+  const auto gap = [](const Fragment& fragment, const Fragment& next) {
+    return fragment.end != next.begin;
+  };
+  return std::adjacent_find(fragments.begin(), fragments.end(), gap) == fragments.end();
+}
+
 // Parts cover just the rows of the fragments, if there are any.
 bool SameRows(const FileIndex& index) {
   const auto end = [](const std::vector<Fragment>& fragments) {
@@ -250,6 +258,9 @@ Result<FileIndex> DecodeIndex(const std::string& bytes, const std::string& key,
       !reader.Get(&from_start) || !GetFragments(reader, &index.fragments) ||
       !GetFragments(reader, &index.parts) || !SameRows(index) ||
       !ReadPoints(reader, &index) || !ReadBadRows(reader, &index) || !reader.done()) {
+    return Damaged();
+  }
+  if (index.damages.empty() && !(AreWhole(index.fragments) && AreWhole(index.parts))) {
     return Damaged();
   }
   index.framing = static_cast<Framing>(framing);

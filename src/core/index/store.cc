@@ -108,6 +108,8 @@ std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& k
   if (!bytes) return nullptr;
   auto index = DecodeIndex(*bytes, key, most);
   if (!index.ok()) return nullptr;
+  // That a file has no rows at all is soon seen again, and nothing else would deny it.
+  if (index->fragments.empty() && index->damages.empty()) return nullptr;
   return std::make_shared<const FileIndex>(std::move(*index));
 }
 

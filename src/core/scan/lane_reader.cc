@@ -49,6 +49,12 @@ Result<bool> LaneReader::Load(int64_t window, std::chrono::milliseconds timeout)
     held_begins_.push_back(begin);
     held_.push_back(std::move(*piece));
   }
+  if (next_row_ == source_.plan->LaneRows(lane_) && !ended_) {
+    // The scan has to see that nothing comes behind the last row.
+    ARROW_ASSIGN_OR_RAISE(const std::optional<Piece> piece, scan_->Next(timeout));
+    if (!piece) return false;
+    ended_ = true;
+  }
   return true;
 }
 

@@ -56,6 +56,7 @@ class LaneReader {
   int64_t number_;
   std::unique_ptr<Scan> scan_;
   int64_t next_row_;                  // of the lane, that the scan gives next
+  bool ended_ = false;                // the scan has nothing more
   std::vector<Piece> held_;           // rows of the lane that may still be needed
   std::vector<int64_t> held_begins_;  // the lane's row that each of them begins with
   int64_t ordered_window_ = -1;

@@ -103,6 +103,19 @@ void Scan::PopFront() {
   streams_.pop_front();
 }
 
+// Whether a stream, whose wanted rows are all read, has to show that there are no others
+// behind them: where the index counts too few, they would be missing without a word.
+bool Scan::MayHoldMore(const Stream& stream) {
+  if (stream.dropped || stream.end < stream.fragment.rows) return false;
+  return !stream.exhausted || stream.busy || !stream.slots.empty();
+}
+
+Status Scan::Miscounted(const Stream& stream, const std::string& found) const {
+  return Status::IOError(dataset_->files()[stream.file].path, ": expected ",
+                         stream.fragment.rows, " rows after row ", stream.fragment.row,
+                         ", found ", found, kChangedSinceIndexed);
+}
+
 // The wanted ones of the next rows of the front stream; none is possible.
 Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
   const int64_t first = stream.row;
@@ -186,7 +199,7 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
     if (streams_.empty() && AllStarted()) return Piece{};
     if (!streams_.empty()) {
       Stream& front = *streams_.front();
-      if (index_ && front.row >= front.end) {
+      if (index_ && front.row >= front.end && !MayHoldMore(front)) {
         PopFront();
         continue;
       }
@@ -203,6 +216,11 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
               rows, LeaveKnownOut(&front, std::move(rows), &slot->result.end));
         }
         if (rows && rows->num_rows() > 0) piece = Trim(front, std::move(rows));
+        if (index_ && front.row > front.fragment.rows) {
+          failure_ = Miscounted(front, "more");
+          stop_ = true;
+          DropSlots(&front);
+        }
         // A fault behind the rows that are wanted is not ours to find.
         if (!slot->result.end.ok() && (!index_ || front.row < front.end)) {
           front.failure = slot->result.end;
@@ -222,10 +240,7 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
         }
         failure_ = front.failure;
         if (failure_.ok() && index_ && front.row != front.fragment.rows) {
-          failure_ = Status::IOError(dataset_->files()[front.file].path, ": expected ",
-                                     front.fragment.rows, " rows after row ",
-                                     front.fragment.row, ", found ", front.row,
-                                     "; the file has changed since it was indexed");
+          failure_ = Miscounted(front, std::to_string(front.row));
         }
         if (!failure_.ok()) stop_ = true;
         PopFront();

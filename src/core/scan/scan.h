@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -79,6 +80,8 @@ class Scan {
   bool AllStarted() const;
   void PopFront();
   void DropSlots(Stream* stream);
+  static bool MayHoldMore(const Stream& stream);
+  Status Miscounted(const Stream& stream, const std::string& found) const;
   Result<std::optional<Piece>> PassOver(const Status& error);
   Result<std::shared_ptr<const OpenedFile>> Open(size_t file);
   Result<std::shared_ptr<const OpenedFile>> OpenKept(size_t file);

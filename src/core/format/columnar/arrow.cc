@@ -23,6 +23,9 @@
 namespace fast_axolotl {
 namespace {
 
+// As long as no one asked how many there are, all batches are one fragment.
+constexpr int kAllBatches = std::numeric_limits<int>::max();
+
 // A file on its way through.
 struct Reading {
   std::string path;
@@ -97,7 +100,7 @@ struct Reading {
 };
 
 Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options,
-                                    const Fragment& fragment) {
+                                    const FileIndex* index, const Fragment& fragment) {
   auto reading = std::make_shared<Reading>();
   reading->path = input.file.path;
   reading->options = options;
@@ -111,7 +114,8 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
     if (ipc.included_fields.empty()) ipc.included_fields = {0};
   }
   ARROW_ASSIGN_OR_RAISE(reading->batches, OpenIpc(input, options.counter, ipc));
-  reading->end = static_cast<int>(fragment.end);
+  const bool last = index && index->IsLast(fragment);
+  reading->end = last ? kAllBatches : static_cast<int>(fragment.end);
   reading->row = fragment.first_row();
   if (reading->batches.file) {
     reading->batches.next = static_cast<int>(fragment.begin);
@@ -144,16 +148,15 @@ Result<Sample> SampleArrow(const Input& input, const ReadOptions& options) {
   return sample;
 }
 
-// As long as no one asked how many there are, all batches are one fragment.
-constexpr int kAllBatches = std::numeric_limits<int>::max();
-
 Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
                              std::shared_ptr<const FileIndex> index) {
   OpenedFile file;
   file.fragments =
       index ? index->fragments : std::vector<Fragment>{{0, kAllBatches, -1, 0, 0}};
-  file.open = [input, options](const Fragment& fragment) -> Result<FragmentReader> {
-    auto reader = Guarded([&] { return OpenFragment(input, options, fragment); });
+  file.open = [input, options,
+               index](const Fragment& fragment) -> Result<FragmentReader> {
+    auto reader =
+        Guarded([&] { return OpenFragment(input, options, index.get(), fragment); });
     if (!reader.ok()) return AtFile(input.file.path, reader.status());
     return reader;
   };

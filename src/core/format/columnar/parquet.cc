@@ -399,12 +399,19 @@ Result<std::vector<Fragment>> RowGroups(const parquet::FileMetaData& metadata) {
 }
 
 Result<OpenedFile> OpenParquet(const Input& input, const ReadOptions& options,
-                               std::shared_ptr<const FileIndex>) {
+                               std::shared_ptr<const FileIndex> index) {
   ARROW_ASSIGN_OR_RAISE(auto reader, OpenReader(input, options.counter, nullptr));
   const auto metadata = reader->parquet_reader()->metadata();
   OpenedFile file;
   auto groups = Caught([&] { return RowGroups(*metadata); });
   if (!groups.ok()) return AtFile(input.file.path, groups.status());
+  if (index && index->damages.empty()) {
+    const int64_t indexed = index->rows() + static_cast<int64_t>(index->bad.size());
+    if (indexed != metadata->num_rows()) {
+      return Status::IOError(input.file.path, ": expected ", indexed, " rows, found ",
+                             metadata->num_rows(), kChangedSinceIndexed);
+    }
+  }
   file.fragments = std::move(*groups);
   file.open = [input, options, metadata](const Fragment& group) {
     return Caught([&] {

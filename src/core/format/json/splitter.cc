@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/format/json/splitter.h"
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -83,7 +84,11 @@ class Splitter {
       }
       const std::string_view rest = text.substr(p - text.data());
       const size_t newline = rest.find('\n');
-      if (*p == '[') {
+      if (*p == '[' && !may_be_object_ && !at_end &&
+          SkipSpace(p + 1) >= text.data() + text.size()) {
+        return Cut{};
+      }
+      if (*p == '[' && (may_be_object_ || BeginsArrayOfObjects(rest))) {
         shape_ = Shape::kBeforeArray;
       } else if (*p != '{' || !may_be_object_) {
         shape_ = Shape::kLines;
@@ -168,6 +173,18 @@ class Splitter {
 };
 
 }  // namespace
+
+bool BeginsArrayOfObjects(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const auto skip_space = [&] {
+    text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  };
+  skip_space();
+  if (!text.starts_with('[')) return false;
+  text.remove_prefix(1);
+  skip_space();
+  return text.empty() || text.front() == '{' || text.front() == ']';
+}
 
 RowSplitter MakeSplitter(std::string path, bool may_be_object) {
   return Splitter(std::move(path), Splitter::Shape::kUnknown, may_be_object, false);
