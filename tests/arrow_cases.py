@@ -252,6 +252,9 @@ def _encoded() -> dict[str, pa.Array]:
     cases["dictionary_of_nulls"] = _dictionary(
         pa.array(["red", None]), [0, 1, None, 1], pa.int8()
     )
+    cases["dictionary_of_type_null"] = _dictionary(
+        pa.nulls(3), [0, None, 2, 1], pa.int8()
+    )
     cases["dictionary_of_lists"] = _dictionary(
         pa.array([[1, 2], None, [], [3]]), indices, pa.int32()
     )

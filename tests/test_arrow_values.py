@@ -26,6 +26,7 @@ NOT_IN_PARQUET = {
     "decimal256_negative_scale",
     "dictionary_of_lists",
     "dictionary_of_nulls",
+    "dictionary_of_type_null",
     "dense_union",
     "fixed_size_binary_0",
     "fixed_size_list_0",

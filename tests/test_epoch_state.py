@@ -256,9 +256,14 @@ def test_changed_files_are_refused(tmp_path):
         content[:-10] + '{"id": 7}\n',
     ):
         path.write_text(changed)
-        with pytest.raises(ValueError, match="other files"):
+        with pytest.raises(ValueError, match=r"other files .* than '.*/data\.jsonl'"):
             StreamingDataset(path).load_state_dict(state)
     path.write_text(content)
+    more = tmp_path / "more.jsonl"
+    more.write_text(content)
+    with pytest.raises(ValueError, match=rf"other files .* than 2 in '{tmp_path}'"):
+        StreamingDataset(tmp_path).load_state_dict(state)
+    more.unlink()
     path.rename(tmp_path / "other.jsonl")
     with pytest.raises(ValueError, match="other files"):
         StreamingDataset(tmp_path / "other.jsonl").load_state_dict(state)

@@ -112,6 +112,19 @@ def test_a_bad_line(bad, tmp_path):
     assert error is not None
 
 
+@pytest.mark.parametrize(
+    "good", ["[10, 11]", "[]", '["x", "y"]', "[1.5]", "[true]", "7", '"z"', "null", "{}"]
+)
+def test_nothing_of_a_bad_line_stays(good, tmp_path):
+    """Where it is left out, its neighbours are as they would be without it."""
+    row = b'{"a": %s}\n' % good.encode()
+    path = tmp_path / "data.jsonl"
+    for bad in ALL_BAD:
+        path.write_bytes(row + bad + b"\n" + row)
+        (batch,) = fast_axolotl.streaming_dataset_reader(path, on_error="skip")
+        assert repr(batch["a"]) == repr([json.loads(good)] * 2), bad
+
+
 @pytest.mark.parametrize("position", [0, -1], ids=["first", "last"])
 def test_a_bad_line_at_either_end(position, tmp_path):
     path = tmp_path / "bad.jsonl"

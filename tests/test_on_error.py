@@ -387,6 +387,52 @@ def test_bad_rows_without_an_end_are_told_as_they_come(tmp_path, way, size):
     assert reader.stats().rows_skipped == 14_985
 
 
+@pytest.mark.parametrize("way", ["reader", "dataset"])
+def test_bad_rows_are_told_before_a_packed_batch_is_full(tmp_path, way):
+    """However few rows its units have: they would fill the memory."""
+    path = tmp_path / "a.jsonl"
+    # The last of each unit is good.
+    path.write_text(('{"ids": [1}\n' * 99 + '{"ids": [1]}\n') * 500)
+    units = 0
+    told: list[int] = []
+
+    def transform(batch: Any) -> Any:
+        nonlocal units
+        units += 1
+        return batch
+
+    def on_error(_: BadRow) -> None:
+        told.append(units)
+
+    options: Any = {
+        "batch_size": 1000,
+        "pack": fa.PackOptions(tokens="ids", length=1, pack_window=100),
+        "output": "numpy",
+        "transform": transform,
+        "on_error": on_error,
+    }
+    if way == "reader":
+        batches: Any = streaming_dataset_reader(path, **options)
+    else:
+        batches = StreamingDataset(path, num_lanes=2, shuffle=False, **options)
+    assert sum(len(batch["input_ids"]) for batch in batches) == 500
+    assert len(told) == 500 * 99
+    # There is one batch, or one for each lane, but a thread is not far ahead of it.
+    assert told[0] < 150
+
+
+def test_a_lane_without_a_good_row_names_a_file(tmp_path):
+    (tmp_path / "0.jsonl").write_text('{"id": 1}\n' * 20)
+    (tmp_path / "1.jsonl").write_text("nothing\n" * 20)
+    for world in (2, 3, 4):
+        data = StreamingDataset(
+            tmp_path, 2, schema={"id": "int64"}, on_error="skip", num_lanes=world,
+            shuffle=False, distributed=(world - 1, world),
+        )  # fmt: skip
+        with pytest.raises(OSError, match=r"1\.jsonl: no row of lane .*expected"):
+            list(data)
+
+
 def test_a_batch_that_a_function_makes_none_of_is_not_a_bad_one(tmp_path):
     data = StreamingDataset(lines(tmp_path / "a.jsonl", 9, set()), 3)
     nothing = data.map(lambda _: None)

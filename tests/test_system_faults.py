@@ -368,6 +368,47 @@ def test_a_full_table_of_files(name, how, tmp_path):
     assert none[2:4] == ["OSError", errno.EMFILE] or "Too many open files" in none[4]
 
 
+# --- no memory ------------------------------------------------------------------------
+
+NO_MEMORY = """
+import json, resource, sys
+import fast_axolotl
+path, mib = sys.argv[1:]
+pages = int(open("/proc/self/statm").read().split()[0])
+most = pages * resource.getpagesize() + (int(mib) << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+bad, rows, error = [], 0, None
+try:
+    for batch in fast_axolotl.streaming_dataset_reader(
+        path, num_threads=1, on_error=bad.append
+    ):
+        rows += len(batch["v"])
+except Exception as found:
+    error = found
+print(json.dumps([rows, len(bad), type(error).__name__, str(error)]))
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".txt", ".parquet", ".arrow"])
+def test_no_row_is_left_out_for_want_of_memory(suffix, tmp_path):
+    """It is the machine's fault, and the row may be read elsewhere."""
+    path = tmp_path / f"data{suffix}"
+    long = "x" * (150 << 20)
+    if suffix == ".jsonl":
+        path.write_text('{"v": [' + "1," * (20 << 20) + "1]}\n")
+    elif suffix == ".parquet":
+        pq.write_table(pa.table({"v": [long]}), path, compression="none")
+    elif suffix == ".arrow":
+        data = pa.record_batch({"v": [long]})
+        with pa.ipc.new_file(path, data.schema) as writer:
+            writer.write_batch(data)
+    else:
+        path.write_text(("v\n" if suffix == ".csv" else "") + long + "\n")
+    rows, bad, kind, text = run(NO_MEMORY, path, 200)
+    assert (rows, bad, kind) == (0, 0, "MemoryError"), text
+
+
 # --- a full disk ----------------------------------------------------------------------
 
 

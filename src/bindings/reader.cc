@@ -410,11 +410,11 @@ class Reader {
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
   }
 
-  static Piece GatherOrThrow(const Piece& piece) {
+  Piece GatherOrThrow(const Piece& piece) const {
     auto gathered = Guarded([&] { return Gather(piece); });
     if (gathered.ok()) return std::move(*gathered);
     const nb::gil_scoped_acquire acquire;
-    Throw(gathered.status());
+    Throw(AtFile(dataset_->files()[piece.file].path, gathered.status()));
   }
 
   const std::shared_ptr<const Dataset> dataset_;

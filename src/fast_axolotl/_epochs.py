@@ -458,15 +458,16 @@ class EpochDataset(ABC):
                 )
             given = _options.integer("given", state["given"], 0, 1 << 40)
         for name, mine_value, its_value in (
-            ("files (names, sizes or content)", self._identify(), found.fingerprint),
+            ("files", self._identify(), found.fingerprint),
             ("batch_size", self.batch_size, found.batch_size),
             ("shuffle", self._shuffle, found.shuffle),
             ("seed", self._seed, found.seed),
             ("pack", self._pack_order(), found.pack),
         ):
             if mine_value != its_value:
+                other = _state.other_files(self.files) if name == "files" else name
                 raise ValueError(
-                    f"the state was saved with other {name}: {its_value!r} there, "
+                    f"the state was saved with other {other}: {its_value!r} there, "
                     f"{mine_value!r} here"
                 )
         if self._shuffle and found.window < 1:

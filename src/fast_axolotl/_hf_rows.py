@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from datasets import Features, iterable_dataset
 
-from fast_axolotl import _core, _topology
+from fast_axolotl import _core, _state, _topology
 from fast_axolotl._hf_features import arrow_array
 from fast_axolotl._reader import StreamingReader
 
@@ -177,14 +177,16 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
 
     def _check(self, mine: dict[str, Any], found: dict[str, Any]) -> None:
         names = {
-            "fingerprint": "files (names, sizes or content)",
             "begin": "shards (ranks, workers or num_shards)",
             "end": "shards (ranks, workers or num_shards)",
         }
         for name, value in mine.items():
             if name != "row" and found.get(name) != value:
+                other = names.get(name, name)
+                if name == "fingerprint":
+                    other = _state.other_files(self._dataset.files)
                 raise ValueError(
-                    f"the state was saved with other {names.get(name, name)}: "
+                    f"the state was saved with other {other}: "
                     f"{found.get(name)!r} there, {value!r} here"
                 )
         row = found.get("row")

@@ -8,8 +8,8 @@ unit's packed rows were given; never a number of tokens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from fast_axolotl import _core
 from fast_axolotl._ahead import call
@@ -43,8 +43,11 @@ class Mark(NamedTuple):
     tokens_cut: int
 
 
-# Returns a unit of a lane, or None behind the last.
-Units = Callable[[int, int], "_core.Unit | None"]
+# Packed rows `[begin, end)` of a unit.
+Part: TypeAlias = "tuple[_core.Unit, int, int]"
+
+# So many rows are left out at most before they are told, though there is no batch yet.
+_MANY_SKIPPED: Final = 1000
 
 
 def without_nulls(rows: Any) -> Any:  # noqa: ANN401  (whatever holds rows of numbers)
@@ -72,11 +75,14 @@ class UnitReader:
         self._transform = transform
         # Units without rows that come before the one that was read behind them.
         self._empty = 0
+        # What the reader left out in front of the unit that was asked for last.
+        self._left_out = 0
         self._after_empty: Any = None
         # Whether an error made some unit short; it comes with the next one.
         self.cut = False
 
-    def __call__(self, lane: int, number: int) -> _core.Unit | None:
+    def __call__(self, lane: int, number: int) -> Any:  # noqa: ANN401
+        """Return a unit, or None behind the last; or NO_BATCH_YET, as sources do."""
         if self._plan is not None:
             if number >= self._plan.lane_batches(lane):
                 return None
@@ -88,16 +94,16 @@ class UnitReader:
         elif self._after_empty is not None:
             rows, self._after_empty = self._after_empty, None
         else:
-            left_out = self._reader.batches_left_out
             try:
-                rows = _core.NO_BATCH_YET
-                while rows is _core.NO_BATCH_YET:
-                    rows = self._reader.next_batch()
+                rows = self._reader.next_batch()
             except StopIteration:
                 return None
+            if rows is _core.NO_BATCH_YET:
+                return rows
             self._reader.held = None
             # Units keep their numbers, those without a row that can be read, too.
-            self._empty = self._reader.batches_left_out - left_out
+            left_out = self._reader.batches_left_out
+            self._empty, self._left_out = left_out - self._left_out, left_out
             if self._empty > 0:
                 self._after_empty = rows
                 return self(lane, number)
@@ -105,8 +111,7 @@ class UnitReader:
         if rows is None:
             return _core.unit_of(self._core_pack, [], None)
         if self._transform is None:
-            unit: _core.Unit = rows
-            return unit
+            return rows
         return self._unit_of(call(self._transform, rows))
 
     def _unit_of(self, made: object) -> _core.Unit:
@@ -239,20 +244,31 @@ class PackedBatches:
         self._batch_size = batch_size
         self._torch = torch
         self._held: dict[int, tuple[int, _core.Unit | None]] = {}
+        # The lane of the batch that is being filled, the cursor behind its parts, these.
+        self._filling: tuple[int, Cursor, list[Part]] | None = None
+        self._skipped = 0
         self._error: BaseException | None = None
         self._cursors = dict(cursors)
         self._length = units.length
         self.rows_read = 0
         self._tokens = self._cut = self._split = self._tokens_cut = 0
 
-    def next_batch(self) -> dict[str, Any]:
+    def next_batch(self) -> Any:  # noqa: ANN401
+        """Return the next batch; or NO_BATCH_YET, as sources do."""
         while True:
             self._raise_error()
-            turn = self._turns.next(self._cursors)
-            if turn is None:
-                raise StopIteration
-            lane, cursor = turn
-            parts, cursor = self._take(lane, cursor)
+            if self._filling is None:
+                turn = self._turns.next(self._cursors)
+                if turn is None:
+                    raise StopIteration
+                self._filling = (*turn, [])
+            lane, cursor, parts = self._filling
+            cursor, full = self._fill(lane, cursor, parts)
+            if not full:
+                self._filling = (lane, cursor, parts)
+                self._skipped = self._units.rows_skipped
+                return _core.NO_BATCH_YET
+            self._filling = None
             if not parts:
                 self._raise_error()
                 self._turns.end(lane)
@@ -267,14 +283,16 @@ class PackedBatches:
         if self._error is not None:
             raise self._error.with_traceback(None)
 
-    def _take(
-        self, lane: int, cursor: Cursor
-    ) -> tuple[list[tuple[_core.Unit, int, int]], Cursor]:
-        """The packed rows of a batch, and the cursor behind them."""
+    def _fill(self, lane: int, cursor: Cursor, parts: list[Part]) -> tuple[Cursor, bool]:
+        """Add a batch's packed rows; return the cursor behind them, and if that is all.
+
+        Many rows may be left out before a batch is full, and are not to pile up here.
+        """
         number, unit, row = cursor
-        parts = []
-        missing = self._batch_size
+        missing = self._batch_size - sum(end - begin for _, begin, end in parts)
         while missing > 0:
+            if self._units.rows_skipped - self._skipped >= _MANY_SKIPPED:
+                return Cursor(number, unit, row), False
             try:
                 rows = self._unit(lane, unit)
             except BaseException as error:  # noqa: BLE001  (raised behind the rows)
@@ -282,6 +300,8 @@ class PackedBatches:
                 break
             if rows is None:
                 break
+            if rows is _core.NO_BATCH_YET:
+                return Cursor(number, unit, row), False
             end = min(rows.rows, row + missing)
             if end > row:
                 parts.append((rows, row, end))
@@ -289,18 +309,20 @@ class PackedBatches:
             row = end
             if row >= rows.rows:
                 unit, row = unit + 1, 0
-        return parts, Cursor(number + 1, unit, row)
+        return Cursor(number + 1, unit, row), True
 
-    def _unit(self, lane: int, number: int) -> _core.Unit | None:
+    def _unit(self, lane: int, number: int) -> Any:  # noqa: ANN401
         held = self._held.get(lane)
         if held is None or held[0] != number:
             unit = self._units(lane, number)
+            if unit is _core.NO_BATCH_YET:
+                return unit
             if not self._units.cut:
                 self._turns.check(lane, number, unit)
             held = self._held[lane] = (number, unit)
         return held[1]
 
-    def _count(self, parts: Sequence[tuple[_core.Unit, int, int]]) -> None:
+    def _count(self, parts: Sequence[Part]) -> None:
         self.rows_read += sum(end - begin for _, begin, end in parts)
         self._tokens += sum(unit.tokens(begin, end) for unit, begin, end in parts)
         for unit, begin, _ in parts:

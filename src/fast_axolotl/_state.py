@@ -263,6 +263,14 @@ def fingerprint(files: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def other_files(files: Iterable[str]) -> str:
+    """Return what a state of others was saved with, as its error says it."""
+    names = [str(Path(name).absolute()) for name in files]
+    folder = os.path.commonpath([Path(name).parent for name in names])
+    told = f"{len(names)} in {folder!r}" if len(names) > 1 else repr(names[0])
+    return f"files (names, sizes or content) than {told}"
+
+
 def merge_states(states: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Join states that the ranks of one run saved, or that its workers did.
 

@@ -121,8 +121,9 @@ class DecodedStream : public arrow::io::InputStream {
 
   Result<int64_t> At(const Status& status) const {
     if (status.ok()) return 0;
-    return Status::IOError(path_, ": ", codec_, " data at compressed byte ",
-                           begin_ + compressed_position(), ": ", status.message());
+    const int64_t at = begin_ + compressed_position();
+    return AtPlace(path_, codec_ + " data at compressed byte " + std::to_string(at),
+                   status);
   }
 
   const std::shared_ptr<arrow::io::InputStream> raw_;

@@ -194,6 +194,8 @@ class RecordingDecoder {
     crc_ = static_cast<uint32_t>(::crc32(crc_, out, static_cast<uInt>(wrote)));
     if (code == Z_STREAM_END) {
       finished_ = true;
+    } else if (code == Z_MEM_ERROR) {
+      return Status::OutOfMemory("zlib finds no memory for its window");
     } else if (code != Z_OK && code != Z_BUF_ERROR) {
       fault_ = stream_.msg ? stream_.msg : "cannot be decompressed";
       // Output that came with the fault precedes it and goes out first.

@@ -62,6 +62,9 @@ class ZstdDecoder {
           "the frame looks back farther than 128 MiB; compress the "
           "data with zstd --long=27 or less");
     }
+    if (ZSTD_getErrorCode(code) == ZSTD_error_memory_allocation) {
+      return Status::OutOfMemory("zstd finds no memory for its window");
+    }
     if (ZSTD_isError(code)) return Status::IOError(ZSTD_getErrorName(code));
     at_frame_start_ = at_frame_end_ = code == 0;
     wanted_ = code;

@@ -4,6 +4,14 @@
 #include <cstring>
 
 namespace fast_axolotl {
+namespace {
+
+// Of a machine without memory no file is to blame: no row may be left out for it.
+arrow::StatusCode CodeOf(const Status& status) {
+  return status.IsOutOfMemory() ? status.code() : arrow::StatusCode::IOError;
+}
+
+}  // namespace
 
 std::string ErrnoDetail::ToString() const { return std::strerror(code_) + note_; }
 
@@ -17,15 +25,15 @@ Status ErrnoError(int code, const std::string& path, std::string_view doing,
 Status AtFile(const std::string& path, const Status& status) {
   if (status.ok() || status.detail() != nullptr) return status;
   if (status.message().find(path) != std::string::npos) {
-    return status.IsIOError() ? status : Status::IOError(status.message());
+    return Status(CodeOf(status), status.message());
   }
-  return Status::IOError(path, ": ", status.message());
+  return Status(CodeOf(status), path + ": " + status.message());
 }
 
 Status AtPlace(const std::string& path, const std::string& place, const Status& status) {
   const auto* detail = dynamic_cast<const ErrnoDetail*>(status.detail().get());
   if (detail) return ErrnoError(detail->code(), path, "cannot read", ", at " + place);
-  return Status(arrow::StatusCode::IOError, path + ": " + place + ": " + status.message(),
+  return Status(CodeOf(status), path + ": " + place + ": " + status.message(),
                 status.detail());
 }
 

@@ -16,7 +16,7 @@ using arrow::Status;
 // What a Status means at the Python door (bindings/status.cc):
 //   IOError     OSError: a file that is unreadable, truncated or corrupt
 //   Invalid     ValueError: a bad parameter, an unknown format or column
-//   TypeError   TypeError
+//   TypeError   TypeError; OutOfMemory is MemoryError
 // and an IOError that carries an ErrnoDetail is the OSError of that errno.
 
 /// The operating system's reason for a failure, kept for `OSError.errno`.
@@ -47,8 +47,8 @@ class ChangedDetail : public arrow::StatusDetail {
 Status ErrnoError(int code, const std::string& path, std::string_view doing,
                   const std::string& note = {});
 
-/// Turns any failure that came out of reading `path` into an IOError that names it.
-/// An error that already carries an errno, or names the path, is left as it is.
+/// Turns any failure that came out of reading `path` into an IOError that names it, or
+/// an OutOfMemory that does. An error that already carries an errno is left as it is.
 Status AtFile(const std::string& path, const Status& status);
 
 /// The same with the place in the file, such as "row group 3", which an errno keeps, too.

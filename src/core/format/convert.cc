@@ -211,6 +211,12 @@ Result<ArrayPtr> ConvertDictionary(const arrow::DictionaryArray& array,
   return ConvertArray(decoded, type, change);
 }
 
+bool HoldsOnlyNulls(const arrow::Array& array) {
+  // Arrow's count crashes on a dictionary of nulls, which has no bitmap to look at.
+  return DecodedType(array.type())->id() == Type::NA ||
+         array.ComputeLogicalNullCount() == array.length();
+}
+
 // Whether a value of the one type can be one of the other without being another value.
 bool SameSort(const arrow::DataType& from, const arrow::DataType& to) {
   const Family family = FamilyOf(from);
@@ -284,7 +290,7 @@ Result<ArrayPtr> ConvertArray(const ArrayPtr& array, const TypePtr& type, Change
   const arrow::DataType& from = *array->type();
   if (from.Equals(*type)) return array;
   if (array->length() == 0) return arrow::MakeEmptyArray(type);
-  if (array->ComputeLogicalNullCount() == array->length()) {
+  if (HoldsOnlyNulls(*array)) {
     return arrow::MakeArrayOfNull(type, array->length());
   }
   if (from.id() == Type::DICTIONARY) {

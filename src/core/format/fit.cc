@@ -116,7 +116,8 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
     for (size_t i = 0; i < rows; ++i) {
       const char* p = buffer.data() + begins[row + i];
       if (!column.Parse(p, static_cast<int64_t>(i), buffer.data(), &fault)) {
-        return Status::Invalid("not JSON");
+        return fault.out_of_memory ? Status::OutOfMemory("out of memory")
+                                   : Status::Invalid("not JSON");
       }
     }
     return column.Finish(static_cast<int64_t>(rows), buffer.data());
@@ -288,8 +289,8 @@ Status FitColumns(const ReadOptions& options, Typing typing, const Place& place,
     auto converted = fit(column);
     if (!converted.ok()) {
       if (converted.status().IsOutOfMemory() || converted.status().IsCapacityError()) {
-        return Status::IOError(place(0).name, ": column ", Quoted(wanted->name()), ": ",
-                               converted.status().message());
+        return AtFile(place(0).name + ": column " + Quoted(wanted->name()),
+                      converted.status());
       }
       ARROW_RETURN_NOT_OK(LeaveMisfits(options, fit, column, place, decoded));
       converted = fit(rows->column(index));

@@ -195,8 +195,9 @@ Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status
 
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
                 const Status& status) {
-  if (!status.IsInvalid()) return status;
+  if (status.IsCancelled()) return status;
   const auto [file, row] = PlaceOf(batch, misfit.row);
+  if (!status.IsInvalid()) return AtFile(dataset.files()[file].path, status);
   return Status::IOError(dataset.files()[file].path, ": row ", row + 1, ", column ",
                          Quoted(misfit.column), ": ", status.message());
 }

@@ -30,7 +30,7 @@ using Fits = std::function<Status(const Batch&, Misfit*)>;
 Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status& status,
                        const Fits& fits, Batch* batch);
 
-/// The error that a misfit is, with its place; other statuses as they are.
+/// The error that a misfit is, with its place. Others name the file of the first row.
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
                 const Status& status);
 

@@ -78,7 +78,11 @@ Status LaneReader::Order(int64_t window) {
     pieces[i].file = held_[i].file;
     pieces[i].first_row = held_[i].first_row;
     if (source_.take) {
-      ARROW_ASSIGN_OR_RAISE(pieces[i], Gather(pieces[i]));
+      auto gathered = Gather(pieces[i]);
+      if (!gathered.ok()) {
+        return AtFile(source_.dataset->files()[pieces[i].file].path, gathered.status());
+      }
+      pieces[i] = std::move(*gathered);
     }
     ordered_.push_back(std::move(pieces[i]));
   }

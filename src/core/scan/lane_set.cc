@@ -103,6 +103,18 @@ Result<bool> LaneSet::Look(std::chrono::milliseconds timeout) {
   return true;
 }
 
+// With the file that the empty batch begins in, and what is wrong there.
+Status LaneSet::NoGoodRow(const Search& search) const {
+  const int64_t row = search.number * source_.plan->options().batch_size;
+  const auto slices = source_.plan->Slices(search.lane, row, row + 1);
+  const size_t file = source_.index->entries()[slices.at(0).fragment].file;
+  const std::vector<std::string>& bad = search.empty.bad;
+  return Status::IOError(source_.dataset->files()[file].path, ": no row of lane ",
+                         search.lane, ", which goes through this file, can be read, ",
+                         "so there is nothing to give in its turn",
+                         bad.empty() ? "" : ": " + bad.back());
+}
+
 // Chooses the batches to go through next: backwards, twice as many each time because a
 // lane can only be read forwards, and at last those behind the empty one.
 Status LaneSet::Turn() {
@@ -115,10 +127,9 @@ Status LaneSet::Turn() {
     search.begin = search.number + 1;
     search.end = source_.plan->LaneBatches(search.lane);
     if (search.begin == search.end || search.at == search.end) {
-      const int64_t lane = search.lane;
+      const Status error = NoGoodRow(search);
       search_.reset();
-      return Status::IOError("no row of lane ", lane,
-                             " can be read, so there is nothing to give in its turn");
+      return error;
     }
   }
   search.at = search.begin;

@@ -54,6 +54,7 @@ class LaneSet {
   Result<std::optional<Batch>> Replace(std::chrono::milliseconds timeout);
   Result<bool> Look(std::chrono::milliseconds timeout);
   Status Turn();
+  Status NoGoodRow(const Search& search) const;
   void Settle();
   const Good* Replacement() const;
 

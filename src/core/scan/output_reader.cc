@@ -97,10 +97,24 @@ bool OutputReader::Push(OutputBatch output, Status end) {
 
 void OutputReader::Work() {
   const StopScope scope(&stop_);
+  const Status worked = Guarded([&] {
+    while (MakeNext()) {
+    }
+    return Status::OK();
+  });
+  if (worked.ok()) return;
+  const std::lock_guard lock(mutex_);
+  end_ = worked;
+  ended_ = true;
+  ready_.notify_all();
+}
+
+// False if nobody wants any more.
+bool OutputReader::MakeNext() {
   for (;;) {
     {
       std::lock_guard lock(mutex_);
-      if (stop_) return;
+      if (stop_) return false;
     }
     auto batch = Guarded([&] { return next_(kPatience); });
     if (batch.ok() && !*batch) continue;
@@ -112,16 +126,20 @@ void OutputReader::Work() {
       auto made = Make(std::move(**batch), &failure);
       if (made.ok()) output = std::move(*made);
     }
-    if (!Push(std::move(output), std::move(failure))) return;
+    return Push(std::move(output), std::move(failure));
   }
 }
 
 Result<std::optional<OutputBatch>> OutputReader::Next(std::chrono::milliseconds timeout) {
   if (!thread_.joinable()) {
-    ARROW_RETURN_NOT_OK(Guarded([&] {
+    const Status started = Guarded([&] {
       thread_ = std::thread([this] { Work(); });
       return Status::OK();
-    }));
+    });
+    if (!started.ok()) {
+      return Status::IOError("no thread can be started to make the batches: ",
+                             started.message());
+    }
   }
   std::unique_lock lock(mutex_);
   if (!ready_.wait_for(lock, timeout, [&] { return ended_ || !slots_.empty(); })) {

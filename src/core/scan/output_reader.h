@@ -32,6 +32,7 @@ class OutputReader {
 
  private:
   void Work();
+  bool MakeNext();
   Result<OutputBatch> Make(Batch batch, Status* failure);
   bool Push(OutputBatch output, Status end);
 

@@ -190,7 +190,10 @@ Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
       return Status::OK();
     });
     // Fewer threads than wanted will do.
-    if (threads_.empty()) return started;
+    if (threads_.empty()) {
+      return Status::IOError("no thread can be started to read the files: ",
+                             started.message());
+    }
   }
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   Lock lock(mutex_);
@@ -260,7 +263,17 @@ void Scan::Work() {
   const StopScope scope(&stop_);
   Lock lock(mutex_);
   while (!stop_) {
-    if (!WorkOnce(lock)) work_.wait(lock);
+    const Status worked = Guarded([&] {
+      if (!WorkOnce(lock)) work_.wait(lock);
+      return Status::OK();
+    });
+    if (worked.ok()) continue;
+    // There is no memory for what is between reading and decoding.
+    if (!lock.owns_lock()) lock.lock();
+    failure_ = worked;
+    stop_ = true;
+    work_.notify_all();
+    ready_.notify_all();
   }
 }
 

@@ -21,6 +21,7 @@ namespace fast_axolotl::json {
 namespace {
 
 const char* OutOfMemory(const char* p, Fault* fault) {
+  fault->out_of_memory = true;
   return fault->Set(p, "memory for the value");
 }
 
@@ -100,7 +101,8 @@ Status Column::Pad(int64_t row) {
 }
 
 void Column::Truncate(int64_t row) {
-  if (row >= rows_) return;
+  // A list that a fault broke off has values, too, though it is no row.
+  row = std::min(row, rows_);
   rows_ = row;
   if (use_ == Use::kIgnore) return;
   spans_.resize(row);

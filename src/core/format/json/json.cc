@@ -233,8 +233,10 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
   Decoded decoded;
   ForEachRow(block, [&](char* begin, char* end) {
     Fault fault;
+    const char* hint = "";
     if (end > valid && begin <= valid && valid < stop) {
       fault.Set(std::max<const char*>(valid, begin), "valid UTF-8");
+      hint = kConvertHint;
       // The rows behind it are looked at for themselves.
       valid = end + ValidUtf8Prefix({end, static_cast<size_t>(stop - end)});
     } else {
@@ -246,9 +248,14 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
       fault = rows.fault();
     }
     const auto row = rows.count() + static_cast<int64_t>(decoded.bad.size());
-    const Status error =
-        Status::IOError(PlaceOf(path, block, row, begin, fault.at), ": expected ",
-                        fault.expected, Found(fault, {fault.at, end}, options.limits));
+    if (fault.out_of_memory) {
+      decoded.end = Status::OutOfMemory(PlaceOf(path, block, row, begin, fault.at),
+                                        ": out of memory");
+      return false;
+    }
+    const Status error = Status::IOError(
+        PlaceOf(path, block, row, begin, fault.at), ": expected ", fault.expected,
+        Found(fault, {fault.at, end}, options.limits), hint);
     if (!options.keep_bad_rows) {
       decoded.end = error;
       return false;

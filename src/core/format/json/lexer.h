@@ -28,6 +28,8 @@ struct Fault {
   const char* expected = nullptr;
   /// Of the limit that was exceeded, if that is the fault.
   const char* limit = nullptr;
+  /// The row is not to blame: there was no memory for it.
+  bool out_of_memory = false;
   /// Deeper nesting is a fault, too.
   int max_depth = kMaxDepth;
 
