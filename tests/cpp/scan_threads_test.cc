@@ -414,7 +414,8 @@ TEST_F(ScanThreads, AnErrorWhileRowsAreLeftOutIsTold) {
   OutputReader reader(source.dataset, next, options, 2000);
   Result<std::optional<OutputBatch>> batch = std::nullopt;
   while (batch.ok() && !*batch) batch = reader.Next(kPatience);
-  EXPECT_TRUE(batch.status().IsKeyError()) << batch.status();
+  EXPECT_NE(batch.status().ToString().find("no column other"), std::string::npos)
+      << batch.status();
 }
 
 }  // namespace
