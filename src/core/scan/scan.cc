@@ -17,8 +17,6 @@ constexpr size_t kMaxStreams = 256;
 // How much of a small file is read in one go, in decoded bytes: handing its parts from
 // thread to thread would take longer.
 constexpr int64_t kLargeStream = int64_t{1} << 20;
-// Small files that a thread opens and reads before it says so.
-constexpr size_t kFilesAtOnce = 8;
 // Files whose footers are kept at hand while units jump between them.
 constexpr size_t kMaxOpened = 64;
 // The same of files that are kept decompressed in an open temporary file.
@@ -299,7 +297,7 @@ bool Scan::FindWork(Lock& lock) {
   if (!stream) return false;
   stream->busy = true;
   if (stream->is_file) {
-    OpenFiles(lock, WithSmallFilesBehind(std::move(stream)));
+    OpenFile(lock, std::move(stream));
   } else {
     Advance(lock, std::move(stream));
   }
@@ -482,43 +480,20 @@ Result<std::vector<std::shared_ptr<Scan::Stream>>> Scan::OpenStreams(size_t file
   return streams;
 }
 
-// The file that was just started and, if it is small, more of these.
-std::vector<std::shared_ptr<Scan::Stream>> Scan::WithSmallFilesBehind(
-    std::shared_ptr<Stream> file) {
-  const auto small = [&](size_t i) {
-    return dataset_->files()[i].size <= Input::kSmallFile;
-  };
-  std::vector<std::shared_ptr<Stream>> files{std::move(file)};
-  while (small(files.back()->file) && files.size() < kFilesAtOnce && !AllStarted() &&
-         small(next_) && streams_.size() < kMaxStreams) {
-    files.push_back(StartStream());
-    files.back()->busy = true;
-  }
-  return files;
-}
-
-void Scan::OpenFiles(Lock& lock, std::vector<std::shared_ptr<Stream>> placeholders) {
+void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
-  std::vector<Result<std::vector<std::shared_ptr<Stream>>>> opened;
-  opened.reserve(placeholders.size());
-  for (const auto& placeholder : placeholders) {
-    opened.push_back(Guarded([&] { return OpenStreams(placeholder->file); }));
-  }
+  auto opened = Guarded([&] { return OpenStreams(placeholder->file); });
   lock.lock();
-  bool front = false;
-  for (size_t i = 0; i < placeholders.size(); ++i) {
-    Stream& placeholder = *placeholders[i];
-    front |= placeholders[i] == streams_.front();
-    placeholder.busy = false;
-    // A file without fragments keeps its place, as an exhausted stream.
-    placeholder.exhausted = true;
-    if (!opened[i].ok()) {
-      placeholder.failure = opened[i].status();
-    } else if (!opened[i]->empty()) {
-      for (const auto& stream : *opened[i]) bytes_ += stream->bytes;
-      const auto at = std::find(streams_.begin(), streams_.end(), placeholders[i]);
-      streams_.insert(streams_.erase(at), opened[i]->begin(), opened[i]->end());
-    }
+  const bool front = placeholder == streams_.front();
+  placeholder->busy = false;
+  // A file without fragments keeps its place, as an exhausted stream.
+  placeholder->exhausted = true;
+  if (!opened.ok()) {
+    placeholder->failure = opened.status();
+  } else if (!opened->empty()) {
+    for (const auto& stream : *opened) bytes_ += stream->bytes;
+    const auto at = std::find(streams_.begin(), streams_.end(), placeholder);
+    streams_.insert(streams_.erase(at), opened->begin(), opened->end());
   }
   work_.notify_all();
   if (front) ready_.notify_all();

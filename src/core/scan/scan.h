@@ -71,8 +71,7 @@ class Scan {
   bool FindWork(Lock& lock);
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
-  std::vector<std::shared_ptr<Stream>> WithSmallFilesBehind(std::shared_ptr<Stream> file);
-  void OpenFiles(Lock& lock, std::vector<std::shared_ptr<Stream>> placeholders);
+  void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
   static void ReadSmall(Stream* stream);
   Result<std::vector<std::shared_ptr<Stream>>> OpenStreams(size_t file);
   std::shared_ptr<Stream> FindStream();
