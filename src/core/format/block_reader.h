@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -59,6 +60,7 @@ struct BlockStart {
   int64_t line = 0;    // lines
   int64_t row = 0;
   int64_t (*count_lines)(std::string_view) = CountNewlines;
+  int64_t bytes = 0;  // about how many there are; 0: not known
 };
 
 /// Splits a stream into blocks of whole rows, about `kTarget` bytes each, for tasks that
@@ -66,6 +68,8 @@ struct BlockStart {
 class BlockReader {
  public:
   static constexpr int64_t kTarget = int64_t{1} << 20;
+  /// Of the first block, so that the first rows come out sooner.
+  static constexpr int64_t kFirst = kTarget / 8;
 
   /// A row longer than `limits` allow is an error: a file without row ends must not fill
   /// the memory.
@@ -80,6 +84,8 @@ class BlockReader {
         line_(start.line),
         row_(start.row),
         limits_(limits),
+        // One byte more than there is shows the end at once.
+        target_(start.bytes > 0 ? std::min(start.bytes + 1, kFirst) : kFirst),
         started_(start.offset > 0) {}
 
   /// The next block, or nothing at the end. A fault of the stream comes after the blocks
@@ -105,8 +111,8 @@ class BlockReader {
   int64_t line_;
   int64_t row_;
   const Limits limits_;
-  int64_t target_ = kTarget / 8;  // grows to kTarget: the first rows come out sooner
-  bool started_;                  // the byte order mark is behind
+  int64_t target_;  // grows to kTarget
+  bool started_;    // the byte order mark is behind
   bool ended_ = false;
   Status fault_;
 };

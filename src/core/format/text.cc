@@ -107,11 +107,17 @@ Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex*) {
-  return [path = input.file.path, options](const Fragment*) {
+  // Shared by the tasks of all blocks.
+  struct Source {
+    std::string path;
+    ReadOptions options;
+  };
+  auto source = std::make_shared<const Source>(input.file.path, options);
+  return [source = std::move(source)](const Fragment*) {
     return TextPass{SplitLines,
-                    [path, options](Block block) -> Result<std::function<Decoded()>> {
-                      return [path, options, block = std::move(block)] {
-                        return DecodeBlock(block, path, options);
+                    [source](Block block) -> Result<std::function<Decoded()>> {
+                      return [source, block = std::move(block)] {
+                        return DecodeBlock(block, source->path, source->options);
                       };
                     },
                     RowBegins, CountNewlines, Resume::kAtLine};

@@ -28,7 +28,8 @@ class Blocks {
                                               const ReadOptions& options, TextPass pass,
                                               std::vector<RestartPoint>* points) {
     auto blocks = std::make_shared<Blocks>(input, options, std::move(pass), points);
-    ARROW_RETURN_NOT_OK(blocks->OpenAt(0, {.count_lines = blocks->pass_.count_lines}));
+    ARROW_RETURN_NOT_OK(blocks->OpenAt(0, {.count_lines = blocks->pass_.count_lines,
+                                           .bytes = input.codec ? 0 : input.file.size}));
     return blocks;
   }
 
@@ -36,6 +37,7 @@ class Blocks {
          std::vector<RestartPoint>* points)
       : input_(input), options_(options), pass_(std::move(pass)), points_(points) {}
 
+  const std::string& path() const { return input_.file.path; }
   const TextPass& pass() const { return pass_; }
 
   // As BlockReader::Next.
@@ -140,13 +142,13 @@ std::string Then(int64_t next) {
 }
 
 // The tasks of a whole file.
-FragmentReader TasksOfFile(const Input& input, std::shared_ptr<Blocks> blocks) {
-  return [input, blocks = std::move(blocks)]() -> Result<std::optional<DecodeTask>> {
+FragmentReader TasksOfFile(std::shared_ptr<Blocks> blocks) {
+  return [blocks = std::move(blocks)]() -> Result<std::optional<DecodeTask>> {
     auto block = blocks->Next();
     if (!block.ok()) {
       ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(block.status()));
       if (next < 0) return block.status();
-      return LostPart(MakeDamage(0, block.status(), input.file.path, Then(next)));
+      return LostPart(MakeDamage(0, block.status(), blocks->path(), Then(next)));
     }
     if (!*block) return std::nullopt;
     const int64_t bytes = (*block)->buffer->size();
@@ -174,7 +176,7 @@ Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& optio
   if (!index) {
     ARROW_ASSIGN_OR_RAISE(auto blocks,
                           Blocks::Open(input, options, file(nullptr), nullptr));
-    return TasksOfFile(input, std::move(blocks));
+    return TasksOfFile(std::move(blocks));
   }
   const int64_t end = index->IsLast(fragment) ? kFileEnd : fragment.end;
   ARROW_ASSIGN_OR_RAISE(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <list>
 #include <utility>
 
 #include "arrow/array/array_binary.h"
@@ -51,9 +52,9 @@ struct Scan::Stream {
   int64_t left_out = 0;                      // bad rows before that one
   std::shared_ptr<const OpenedFile> source;  // of the fragment
   FragmentReader reader;                     // null before the first call
-  std::deque<std::shared_ptr<Slot>> slots;
-  int64_t bytes = 0;  // of its slots
-  Status failure;     // comes after the slots
+  std::list<std::shared_ptr<Slot>> slots;    // a deque takes memory while it is empty
+  int64_t bytes = 0;                         // of its slots
+  Status failure;                            // comes after the slots
 };
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan)

@@ -31,7 +31,10 @@ class Column {
       : name_(std::move(name)),
         first_row_(first_row),
         use_(use),
-        shape_(use == Use::kText ? Shape::kText : Shape::kFlat) {}
+        shape_(use == Use::kText ? Shape::kText : Shape::kFlat) {
+    constexpr size_t kFirst = 16;  // small files have no more rows
+    if (use != Use::kIgnore) spans_.reserve(kFirst);
+  }
 
   const std::string& name() const { return name_; }
   /// The row this column was first seen in.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -165,9 +166,9 @@ class Rows {
   const char* const text_;
   int64_t count_ = 0;
   Fault fault_;
-  std::vector<Column> columns_;
-  int64_t kept_ = 0;         // columns that are not ignored
-  std::vector<bool> plain_;  // the name of columns_[i] needs no escapes
+  std::deque<Column> columns_;  // which do not move when more come
+  int64_t kept_ = 0;            // columns that are not ignored
+  std::vector<bool> plain_;     // the name of columns_[i] needs no escapes
   std::unordered_map<std::string, size_t> by_name_;
 };
 
@@ -293,11 +294,10 @@ Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
 }
 
 // Rows of the fragments of an array follow each other; those of one object are one row.
-RowSplitter SplitterOf(const Input& input, const FileIndex* index,
-                       const Fragment* fragment) {
-  const std::string& path = input.file.path;
+RowSplitter SplitterOf(const std::string& path, const Format* format,
+                       const FileIndex* index, const Fragment* fragment) {
   if (!index || !fragment) {
-    return MakeSplitter(path, /*may_be_object=*/input.format == &kJson);
+    return MakeSplitter(path, /*may_be_object=*/format == &kJson);
   }
   switch (index->framing) {
     case Framing::kArray:
@@ -311,17 +311,23 @@ RowSplitter SplitterOf(const Input& input, const FileIndex* index,
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex* index) {
-  return [input, options, index](const Fragment* fragment) {
-    return TextPass{SplitterOf(input, index, fragment),
-                    [path = input.file.path,
-                     options](Block block) -> Result<std::function<Decoded()>> {
-                      return [path, options, block = std::move(block)] {
-                        return DecodeBlock(block, path, options);
+  // Shared by the tasks of all blocks.
+  struct Source {
+    std::string path;
+    const Format* format;
+    ReadOptions options;
+  };
+  auto source = std::make_shared<const Source>(input.file.path, input.format, options);
+  return [source = std::move(source), index](const Fragment* fragment) {
+    return TextPass{SplitterOf(source->path, source->format, index, fragment),
+                    [source](Block block) -> Result<std::function<Decoded()>> {
+                      return [source, block = std::move(block)] {
+                        return DecodeBlock(block, source->path, source->options);
                       };
                     },
                     RowBegins, CountNewlines,
                     // Whether a row is whole its closing brace tells.
-                    input.format == &kJsonl ? Resume::kAtRow : Resume::kNever};
+                    source->format == &kJsonl ? Resume::kAtRow : Resume::kNever};
   };
 }
 

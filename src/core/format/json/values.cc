@@ -2,7 +2,6 @@
 #include "core/format/json/values.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "arrow/array/array_primitive.h"
@@ -60,7 +59,17 @@ bool Values::Become(Kind kind) {
   // The nulls so far get a slot each.
   const int64_t nulls = std::exchange(size_, 0);
   nulls_ = 0;
-  return nulls == 0 || AppendNulls(nulls).ok();
+  return Begin().ok() && AppendNulls(nulls).ok();
+}
+
+// Room for the first few values at once: small files have no more.
+Status Values::Begin() {
+  constexpr int64_t kFirst = 16;
+  if (kind_ != Kind::kString) return fixed_.Reserve(kFirst * Width(kind_));
+  ARROW_RETURN_NOT_OK(bytes_.Reserve(kFirst * kFirst));
+  ARROW_RETURN_NOT_OK(offsets_.Reserve(kFirst + 1));
+  offsets_.UnsafeAppend(0);
+  return Status::OK();
 }
 
 Status Values::Grow(int64_t count) {
@@ -75,7 +84,7 @@ Status Values::AppendNulls(int64_t count) {
     if (valid_.empty()) valid_.assign(size_, true);
     valid_.resize(size_ + count, false);
     if (kind_ == Kind::kString) {
-      ARROW_RETURN_NOT_OK(ends_.Append(count, static_cast<int32_t>(bytes_.length())));
+      ARROW_RETURN_NOT_OK(offsets_.Append(count, static_cast<int32_t>(bytes_.length())));
     } else {
       ARROW_RETURN_NOT_OK(fixed_.Append(count * Width(kind_), 0));
     }
@@ -103,7 +112,7 @@ Status Values::AppendDouble(double value) {
 
 Status Values::AppendString(std::string_view value) {
   ARROW_RETURN_NOT_OK(bytes_.Append(value));
-  ARROW_RETURN_NOT_OK(ends_.Append(static_cast<int32_t>(bytes_.length())));
+  ARROW_RETURN_NOT_OK(offsets_.Append(static_cast<int32_t>(bytes_.length())));
   return Grow(1);
 }
 
@@ -115,7 +124,7 @@ Result<char*> Values::ReserveString(int64_t bytes) {
 Status Values::CommitString(char* end) {
   bytes_.UnsafeAdvance(reinterpret_cast<uint8_t*>(end) - bytes_.mutable_data() -
                        bytes_.length());
-  ARROW_RETURN_NOT_OK(ends_.Append(static_cast<int32_t>(bytes_.length())));
+  ARROW_RETURN_NOT_OK(offsets_.Append(static_cast<int32_t>(bytes_.length())));
   return Grow(1);
 }
 
@@ -140,8 +149,8 @@ void Values::Truncate(int64_t size) {
     valid_.resize(size);
   }
   if (kind_ == Kind::kString) {
-    ends_.bytes_builder()->Rewind(size * static_cast<int64_t>(sizeof(int32_t)));
-    bytes_.Rewind(size == 0 ? 0 : ends_.data()[size - 1]);
+    bytes_.Rewind(offsets_.data()[size]);
+    offsets_.bytes_builder()->Rewind((size + 1) * static_cast<int64_t>(sizeof(int32_t)));
   } else {
     fixed_.Rewind(size * Width(kind_));
   }
@@ -155,11 +164,7 @@ Result<std::shared_ptr<arrow::Array>> Values::Finish() {
     ARROW_ASSIGN_OR_RAISE(buffers[0], Pack(valid_, size_));
   }
   if (kind_ == Kind::kString) {
-    ARROW_ASSIGN_OR_RAISE(auto offsets,
-                          arrow::AllocateBuffer((size_ + 1) * 4, BufferPool()));
-    auto* out = offsets->mutable_data_as<int32_t>();
-    out[0] = 0;
-    if (size_ > 0) std::memcpy(out + 1, ends_.data(), size_ * 4);
+    ARROW_ASSIGN_OR_RAISE(auto offsets, offsets_.Finish(/*shrink_to_fit=*/false));
     buffers.push_back(std::move(offsets));
     ARROW_ASSIGN_OR_RAISE(auto bytes, bytes_.Finish(/*shrink_to_fit=*/false));
     buffers.push_back(std::move(bytes));

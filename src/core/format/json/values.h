@@ -50,13 +50,14 @@ class Values {
   Result<std::shared_ptr<arrow::Array>> Finish();
 
  private:
+  Status Begin();
   Status Grow(int64_t count);
 
   Kind kind_ = Kind::kNull;
   int64_t size_ = 0;
   int64_t nulls_ = 0;
   arrow::BufferBuilder fixed_{BufferPool()};  // int64, double, or a byte for each bool
-  arrow::TypedBufferBuilder<int32_t> ends_{BufferPool()};  // of each string in bytes_
+  arrow::TypedBufferBuilder<int32_t> offsets_{BufferPool()};  // of the strings in bytes_
   arrow::BufferBuilder bytes_{BufferPool()};
   std::vector<bool> valid_;  // empty as long as there is no null
 };
