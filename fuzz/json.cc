@@ -22,15 +22,14 @@ void CheckValue(std::string_view text) {
   FUZZ_CHECK(!end || end <= padded.end(), "a value's end");
   for (const auto use : {Column::Use::kTyped, Column::Use::kDoubles, Column::Use::kText,
                          Column::Use::kIgnore}) {
-    Column column("x", 0, use);
+    Column column("x", 0, use, padded.text());
     json::Fault other;
-    const char* const parsed =
-        column.Parse(json::SkipSpace(padded.begin()), 0, padded.begin(), &other);
+    const char* const parsed = column.Parse(json::SkipSpace(padded.begin()), 0, &other);
     FUZZ_CHECK(parsed == end, std::string("of use ") +
                                   std::to_string(static_cast<int>(use)) + ": " +
                                   (parsed ? "good" : other.expected));
     if (!parsed || use == Column::Use::kIgnore) continue;
-    const auto finished = column.Finish(1, padded.begin(), true);
+    const auto finished = column.Finish(1, true);
     FUZZ_CHECK(finished.ok() && finished->array->ValidateFull().ok(),
                finished.status().ToString());
   }

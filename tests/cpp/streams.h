@@ -65,6 +65,7 @@ class PaddedText {
   char* begin() { return bytes_.get(); }
   char* end() { return bytes_.get() + size_; }
   size_t size() const { return size_; }
+  std::string_view text() const { return {bytes_.get(), size_}; }
 
  private:
   const size_t size_;

@@ -111,16 +111,16 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
   arrow::ArrayVector parts;
   size_t row = 0;
   const auto read = [&](size_t rows) -> Result<json::Column::Finished> {
-    json::Column column("", 0, use);
+    json::Column column("", 0, use, buffer);
     json::Fault fault;
     for (size_t i = 0; i < rows; ++i) {
       const char* p = buffer.data() + begins[row + i];
-      if (!column.Parse(p, static_cast<int64_t>(i), buffer.data(), &fault)) {
+      if (!column.Parse(p, static_cast<int64_t>(i), &fault)) {
         return fault.out_of_memory ? Status::OutOfMemory("out of memory")
                                    : Status::Invalid("not JSON");
       }
     }
-    return column.Finish(static_cast<int64_t>(rows), buffer.data());
+    return column.Finish(static_cast<int64_t>(rows));
   };
   while (row < begins.size()) {
     // As many rows as stay typed; a row that is not by itself is a misfit.

@@ -25,27 +25,37 @@ const char* OutOfMemory(const char* p, Fault* fault) {
   return fault->Set(p, "memory for the value");
 }
 
-// The number of digits at `p`, at most 8, and their value: no branch per digit, since
-// the lengths of token ids cannot be predicted. After D. Lemire, "Quickly parsing eight
-// digits" (2018), with the digits' count found by the same word-wide arithmetic.
-inline int ParseDigits(const char* p, uint64_t* value) {
+inline uint64_t Load8(const char* p) {
   uint64_t word;
   std::memcpy(&word, p, sizeof word);
+  return word;
+}
+
+// How many of the eight characters of `word`, from its lowest byte on, are digits before
+// the first that is none. No branch per digit, here and below, since the lengths of token
+// ids cannot be predicted. After D. Lemire, "Quickly parsing eight digits" (2018), with
+// the digits' count found by the same word-wide arithmetic.
+inline int CountDigits(uint64_t word) {
   constexpr uint64_t kHigh = 0xF0F0F0F0F0F0F0F0u;
   const uint64_t other =
       ((word & kHigh) | (((word + 0x0606060606060606u) & kHigh) >> 4)) ^
       0x3333333333333333u;
-  const int count = other ? __builtin_ctzll(other) >> 3 : 8;
-  if (count == 0) return 0;
+  return other ? __builtin_ctzll(other) >> 3 : 8;
+}
+
+// The number that the first `count` characters of `word` write, 1 to 8 of them.
+inline int64_t NumberOf(uint64_t word, int count) {
   word = (word << (8 * (8 - count))) & 0x0F0F0F0F0F0F0F0Fu;
   word = word * 10 + (word >> 8);
-  *value = (((word & 0x000000FF000000FFu) * 0x000F424000000064u) +
-            (((word >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
-           32;
-  return count;
+  return static_cast<int64_t>(
+      (((word & 0x000000FF000000FFu) * 0x000F424000000064u) +
+       (((word >> 16) & 0x000000FF000000FFu) * 0x0000271000000001u)) >>
+      32);
 }
 
 bool IsInteger(const char* p) {
+  if (*p == '-') ++p;
+  if (!IsDigit(*p)) return false;
   while (IsDigit(*p)) ++p;
   return *p != '.' && *p != 'e' && *p != 'E';
 }
@@ -100,6 +110,20 @@ Status Column::Pad(int64_t row) {
   return Status::OK();
 }
 
+// Room for what the rest of the text may hold if it is like the rows before `p`: growing
+// step by step would copy what is there again and again. Room that is not used is given
+// back at the end.
+Status Column::ReserveRest(const char* p) {
+  const auto done = static_cast<double>(p - text_.data());
+  constexpr double kSlack = 1.125;
+  const double more = kSlack * static_cast<double>(text_.size()) / done - 1;
+  if (more <= 0) return Status::OK();
+  const auto rows = static_cast<size_t>(static_cast<double>(rows_) * (more + 1));
+  spans_.reserve(rows);
+  if (shape_ == Shape::kList) list_ends_.reserve(rows);
+  return values_.ReserveMore(more);
+}
+
 void Column::Truncate(int64_t row) {
   // A list that a fault broke off has values, too, though it is no row.
   row = std::min(row, rows_);
@@ -129,9 +153,12 @@ const char* Column::AsText(const char* p, Fault* fault) {
   return SkipValue(p, 1, fault);
 }
 
-const char* Column::Parse(const char* p, int64_t row, const char* text, Fault* fault) {
+const char* Column::Parse(const char* p, int64_t row, Fault* fault) {
   if (use_ == Use::kIgnore) return SkipValue(p, 1, fault);
   if (rows_ > row) Truncate(row);
+  if (row == kMeasured && rows_ == row && !ReserveRest(p).ok()) {
+    return OutOfMemory(p, fault);
+  }
   if (!Pad(row).ok()) return OutOfMemory(p, fault);
   const char* end;
   if (*p == 'n') {
@@ -144,7 +171,8 @@ const char* Column::Parse(const char* p, int64_t row, const char* text, Fault* f
     end = shape_ == Shape::kText ? SkipValue(p, 1, fault) : ParseTyped(p, fault);
     if (!end) return nullptr;
   }
-  spans_.push_back({static_cast<uint32_t>(p - text), static_cast<uint32_t>(end - text)});
+  spans_.push_back({static_cast<uint32_t>(p - text_.data()),
+                    static_cast<uint32_t>(end - text_.data())});
   rows_ = row + 1;
   return end;
 }
@@ -173,12 +201,12 @@ const char* Column::ParseList(const char* p, Fault* fault) {
   p = SkipSpace(p + 1);
   while (*p != ']') {
     // The first number of a list says whether it is one of integers.
-    if (use_ != Use::kDoubles && IsDigit(*p) &&
+    if (use_ != Use::kDoubles && (IsDigit(*p) || *p == '-') &&
         (values_.kind() != Kind::kNull || IsInteger(p)) && values_.Become(Kind::kInt64)) {
       Status status;
       const char* rest = ParseInt64s(p, &status);
       if (!status.ok()) return OutOfMemory(p, fault);
-      if (*rest == ']') {
+      if (*rest == ']' && IsDigit(rest[-1])) {
         p = rest;
         break;
       }
@@ -212,10 +240,12 @@ const char* Column::ParseList(const char* p, Fault* fault) {
   return p + 1;
 }
 
-// Reads items as long as they are plain integers of up to seven digits, the shape of
-// token ids. Stops at the closing bracket, or at the first item that is something else.
+// Reads items as long as they are plain integers of up to six digits, the shape of token
+// ids and labels, each with what separates it from the next. Stops at the first item that
+// is something else, or at a bracket, which closes the list if a digit is before it.
 const char* Column::ParseInt64s(const char* p, Status* status) {
-  constexpr int64_t kRun = 1024;
+  constexpr int64_t kRun = 256;
+  constexpr int kMostDigits = 6;  // two more characters fit into a word
   for (;;) {
     auto room = values_.ReserveInt64s(kRun);
     if (!room.ok()) {
@@ -226,28 +256,35 @@ const char* Column::ParseInt64s(const char* p, Status* status) {
     int64_t* const full = out + kRun;
     bool more = true;
     while (out < full) {
-      uint64_t value = 0;
-      const int digits = ParseDigits(p, &value);
-      more = digits > 0 && digits < 8 && (*p != '0' || digits == 1);
-      if (!more) break;
-      const char* end = p + digits;
-      if (*end == ',') {
-        end += 1 + (end[1] == ' ');
-      } else if (*end != ']') {
-        // Blanks before the comma, or a fraction: the general loop knows.
-        more = false;
+      const uint64_t word = Load8(p);
+      const bool negative = (word & 0xFF) == '-';
+      const uint64_t number = negative ? Load8(p + 1) : word;
+      const int digits = CountDigits(number);
+      more = false;
+      if (digits == 0 || digits > kMostDigits) break;
+      if ((number & 0xFF) == '0' && digits > 1) break;
+      const int64_t value = NumberOf(number, digits);
+      const int64_t item = negative ? -value : value;
+      const uint64_t behind = number >> (8 * digits);
+      int size = digits + negative;
+      if ((behind & 0xFF) == ']') {
+        *out++ = item;
+        p += size;
         break;
       }
-      // "7,]" leaves the bracket to the general loop's check.
-      if (*end == ']' && end > p + digits) {
-        more = false;
-        break;
-      }
-      *out++ = static_cast<int64_t>(value);
-      p = end;
-      if (*p == ']') {
-        more = false;
-        break;
+      // Blanks before the comma, a fraction, or a bracket behind the comma: the general
+      // loop knows.
+      if ((behind & 0xFF) != ',' || (behind >> 8 & 0xFF) == ']') break;
+      size += (behind >> 8 & 0xFF) == ' ' ? 2 : 1;
+      more = true;
+      *out++ = item;
+      p += size;
+      // Masks and labels repeat one item again and again.
+      if (size > 8) continue;
+      const int unused = 8 * (8 - size);
+      while (out < full && (Load8(p) ^ word) << unused == 0) {
+        *out++ = item;
+        p += size;
       }
     }
     *status = values_.CommitInt64s(out);
@@ -304,15 +341,16 @@ const char* Column::ParseString(const char* p, Values* values, Fault* fault) {
 }
 
 // Says what the texts have in common: numbers, or lists of numbers, or nothing.
-std::shared_ptr<arrow::Field> Column::TextField(const char* text) const {
+std::shared_ptr<arrow::Field> Column::TextField() const {
   bool numbers = use_ == Use::kTyped;
   bool lists = numbers;
   for (const Span& span : spans_) {
     if (span.begin == span.end) continue;
-    const char* p = text + span.begin;
+    const char* p = text_.data() + span.begin;
+    const char* const end = text_.data() + span.end;
     const bool list = *p == '[';
-    numbers = numbers && !list && IsPlainNumber(p, text + span.end);
-    lists = lists && list && IsListOfNumbers(p, text + span.end);
+    numbers = numbers && !list && IsPlainNumber(p, end);
+    lists = lists && list && IsListOfNumbers(p, end);
     if (!numbers && !lists) return JsonField(name_);
   }
   return JsonNumberField(name_,
@@ -329,7 +367,7 @@ Result<std::shared_ptr<arrow::Array>> Column::Presence(int64_t rows) const {
   return builder.Finish();
 }
 
-Result<Column::Finished> Column::Finish(int64_t rows, const char* text, bool classify) {
+Result<Column::Finished> Column::Finish(int64_t rows, bool classify) {
   ARROW_RETURN_NOT_OK(Pad(rows));
   if (shape_ == Shape::kFlat) {
     spans_ = {};
@@ -366,12 +404,12 @@ Result<Column::Finished> Column::Finish(int64_t rows, const char* text, bool cla
     if (span.begin == span.end) {
       builder.UnsafeAppendNull();
     } else {
-      builder.UnsafeAppend(text + span.begin,
+      builder.UnsafeAppend(text_.data() + span.begin,
                            static_cast<int32_t>(span.end - span.begin));
     }
   }
   ARROW_ASSIGN_OR_RAISE(auto array, builder.Finish());
-  return Finished{classify ? TextField(text) : JsonField(name_), array};
+  return Finished{classify ? TextField() : JsonField(name_), array};
 }
 
 }  // namespace fast_axolotl::json

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "arrow/array/array_base.h"
@@ -27,8 +29,10 @@ class Column {
     kIgnore,   // values are checked and dropped
   };
 
-  Column(std::string name, int64_t first_row, Use use)
+  /// `text` is that of the block.
+  Column(std::string name, int64_t first_row, Use use, std::string_view text)
       : name_(std::move(name)),
+        text_(text),
         first_row_(first_row),
         use_(use),
         shape_(use == Use::kText ? Shape::kText : Shape::kFlat) {
@@ -42,9 +46,9 @@ class Column {
   bool ignored() const { return use_ == Use::kIgnore; }
 
   /// Reads the value at `p` as that of `row`, in place of one the row already has: as in
-  /// Python, the last of equal keys counts. Rows passed over are null. `text` is the
-  /// block's start. Returns the end of the value, or null.
-  const char* Parse(const char* p, int64_t row, const char* text, Fault* fault);
+  /// Python, the last of equal keys counts. Rows passed over are null. Returns the end of
+  /// the value, or null.
+  const char* Parse(const char* p, int64_t row, Fault* fault);
 
   /// Takes back `row` and all behind it.
   void Truncate(int64_t row);
@@ -59,7 +63,7 @@ class Column {
   /// The column for rows `[0, rows)`, once, as the last call. `classify`: if it is text
   /// only because integers and doubles meet in it, the field says so; this looks at every
   /// value again.
-  Result<Finished> Finish(int64_t rows, const char* text, bool classify = false);
+  Result<Finished> Finish(int64_t rows, bool classify = false);
 
  private:
   enum class Shape : uint8_t { kFlat, kList, kText };
@@ -67,6 +71,10 @@ class Column {
     uint32_t begin, end;  // in the block; equal for null, both 0 for a missing value
   };
 
+  // The rows that show how much room the others will take.
+  static constexpr int64_t kMeasured = 4;
+
+  Status ReserveRest(const char* p);
   Status Pad(int64_t row);
   Status AddNull();
   const char* ParseTyped(const char* p, Fault* fault);
@@ -75,10 +83,11 @@ class Column {
   const char* ParseNumber(const char* p, Values* values, Fault* fault);
   const char* ParseString(const char* p, Values* values, Fault* fault);
   const char* ParseInt64s(const char* p, Status* status);
-  std::shared_ptr<arrow::Field> TextField(const char* text) const;
+  std::shared_ptr<arrow::Field> TextField() const;
   const char* AsText(const char* p, Fault* fault);
 
   std::string name_;
+  std::string_view text_;
   int64_t first_row_;
   Use use_;
   Shape shape_;

@@ -32,7 +32,8 @@ namespace {
 // A block's rows, parsed into columns.
 class Rows {
  public:
-  Rows(const ReadOptions& options, const char* text) : options_(options), text_(text) {}
+  Rows(const ReadOptions& options, std::string_view text)
+      : options_(options), text_(text) {}
 
   int64_t count() const { return count_; }
   const Fault& fault() const { return fault_; }
@@ -76,8 +77,7 @@ class Rows {
         fields.push_back(PresenceField(name));
         arrays.push_back(std::move(presence));
       }
-      ARROW_ASSIGN_OR_RAISE(auto finished,
-                            column.Finish(count_, text_, !options_.sampled));
+      ARROW_ASSIGN_OR_RAISE(auto finished, column.Finish(count_, !options_.sampled));
       fields.push_back(std::move(finished.field));
       arrays.push_back(std::move(finished.array));
     }
@@ -96,7 +96,7 @@ class Rows {
       if (!p) return nullptr;
       p = SkipSpace(p);
       if (*p != ':') return fault_.Set(p, "':' after a key");
-      p = columns_[next].Parse(SkipSpace(p + 1), count_, text_, &fault_);
+      p = columns_[next].Parse(SkipSpace(p + 1), count_, &fault_);
       if (!p) return nullptr;
       p = SkipSpace(p);
       if (*p == '}') return p + 1;
@@ -137,7 +137,7 @@ class Rows {
       plain_.resize(*index);
       plain_.push_back(name.find_first_of(std::string_view("\"\\\0", 3)) ==
                        std::string::npos);
-      columns_.emplace_back(std::move(name), count_, UseOf(found->first));
+      columns_.emplace_back(std::move(name), count_, UseOf(found->first), text_);
       if (!columns_.back().ignored()) ++kept_;
       if (!CheckCells(p, count_ + 1)) return nullptr;
     }
@@ -163,7 +163,7 @@ class Rows {
   }
 
   const ReadOptions& options_;
-  const char* const text_;
+  const std::string_view text_;
   int64_t count_ = 0;
   Fault fault_;
   std::deque<Column> columns_;  // which do not move when more come
@@ -230,7 +230,7 @@ Decoded DecodeBlock(const Block& block, const std::string& path,
                     const ReadOptions& options) {
   const char* const stop = block.begin + block.size;
   const char* valid = block.begin + ValidUtf8Prefix(block.text());
-  Rows rows(options, block.begin);
+  Rows rows(options, block.text());
   Decoded decoded;
   ForEachRow(block, [&](char* begin, char* end) {
     Fault fault;

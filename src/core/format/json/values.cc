@@ -35,6 +35,14 @@ Result<std::shared_ptr<arrow::Buffer>> Pack(const Bits& bits, int64_t size) {
   return packed;
 }
 
+// What was built, without most of the room that was not used: libarrow clears all of it.
+// Where there is little, moving it takes longer.
+template <typename Builder>
+Result<std::shared_ptr<arrow::Buffer>> Finished(Builder* builder) {
+  constexpr int64_t kLarge = int64_t{64} << 10;
+  return builder->Finish(/*shrink_to_fit=*/builder->capacity() >= kLarge);
+}
+
 }  // namespace
 
 std::shared_ptr<arrow::DataType> TypeOfKind(Kind kind) {
@@ -140,6 +148,15 @@ Status Values::CommitInt64s(int64_t* end) {
   return Grow(bytes / 8);
 }
 
+Status Values::ReserveMore(double share) {
+  const auto reserve = [share](auto& builder) {
+    return builder.Reserve(static_cast<int64_t>(share * builder.length()));
+  };
+  ARROW_RETURN_NOT_OK(reserve(fixed_));
+  ARROW_RETURN_NOT_OK(reserve(offsets_));
+  return reserve(bytes_);
+}
+
 void Values::Truncate(int64_t size) {
   if (size >= size_) return;
   if (kind_ == Kind::kNull) {
@@ -164,15 +181,15 @@ Result<std::shared_ptr<arrow::Array>> Values::Finish() {
     ARROW_ASSIGN_OR_RAISE(buffers[0], Pack(valid_, size_));
   }
   if (kind_ == Kind::kString) {
-    ARROW_ASSIGN_OR_RAISE(auto offsets, offsets_.Finish(/*shrink_to_fit=*/false));
+    ARROW_ASSIGN_OR_RAISE(auto offsets, Finished(&offsets_));
     buffers.push_back(std::move(offsets));
-    ARROW_ASSIGN_OR_RAISE(auto bytes, bytes_.Finish(/*shrink_to_fit=*/false));
+    ARROW_ASSIGN_OR_RAISE(auto bytes, Finished(&bytes_));
     buffers.push_back(std::move(bytes));
   } else if (kind_ == Kind::kBool) {
     ARROW_ASSIGN_OR_RAISE(auto bits, Pack(fixed_.data(), size_));
     buffers.push_back(std::move(bits));
   } else {
-    ARROW_ASSIGN_OR_RAISE(auto fixed, fixed_.Finish(/*shrink_to_fit=*/false));
+    ARROW_ASSIGN_OR_RAISE(auto fixed, Finished(&fixed_));
     buffers.push_back(std::move(fixed));
   }
   return arrow::MakeArray(

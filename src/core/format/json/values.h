@@ -43,6 +43,9 @@ class Values {
   Result<int64_t*> ReserveInt64s(int64_t count);
   Status CommitInt64s(int64_t* end);
 
+  /// Room for `share` times as much as there is now, besides that.
+  Status ReserveMore(double share);
+
   /// Drops all values from `size` on.
   void Truncate(int64_t size);
 
