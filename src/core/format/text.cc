@@ -125,7 +125,8 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
 }
 
 Result<Sample> SampleLines(const Input& input, const ReadOptions& options) {
-  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile));
+  // The column is known; one block shows about how many rows there are.
+  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile, 1));
   // An empty file has the column as well.
   if (sample.schema->num_fields() == 0 && options.Wants(kColumn)) {
     sample.schema = arrow::schema({arrow::field(kColumn, arrow::utf8())});

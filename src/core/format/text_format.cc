@@ -15,7 +15,6 @@
 namespace fast_axolotl {
 namespace {
 
-constexpr int64_t kSampleBytes = int64_t{4} << 20;
 constexpr int64_t kFragmentBytes = int64_t{1} << 20;
 // Behind the end of every file.
 constexpr int64_t kFileEnd = std::numeric_limits<int64_t>::max();
@@ -285,7 +284,7 @@ std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
 }  // namespace
 
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
-                          TextFormat format) {
+                          TextFormat format, int64_t bytes) {
   const auto begun = std::make_shared<Begun>();
   ARROW_ASSIGN_OR_RAISE(auto stream, input.OpenStream(begun->counter));
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
@@ -302,7 +301,7 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
     if (!block) return false;
     end = block->offset + block->size;
     sample.bytes = input.codec ? CompressedPosition(*stream) : end;
-    const int64_t bytes = block->buffer->size();
+    const int64_t held = block->buffer->size();
     ARROW_ASSIGN_OR_RAISE(auto task, pass.task(std::move(*block)));
     Decoded decoded = task();
     if (decoded.rows) {
@@ -317,11 +316,11 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
           CheckColumns(sample.schema->num_fields(), options.limits, input.file.path));
     }
     ARROW_RETURN_NOT_OK(decoded.end);
-    begun->decoded.push_back({[decoded = std::move(decoded)] { return decoded; }, bytes});
+    begun->decoded.push_back({[decoded = std::move(decoded)] { return decoded; }, held});
     return true;
   };
   Result<bool> more = true;
-  while (more.ok() && *more && end < kSampleBytes) more = add_block();
+  while (more.ok() && *more && end < bytes) more = add_block();
   if (!more.ok()) {
     // What is wrong with the data comes up again in its place. What the system has said
     // need not, and no columns are taken for all of them.

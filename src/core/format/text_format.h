@@ -43,10 +43,14 @@ using TextFile = std::function<TextPass(const Fragment* fragment)>;
 using TextFormat = Result<TextFile> (*)(const Input&, const ReadOptions&,
                                         const FileIndex*);
 
-/// Format::sample for such a format: the columns of the file's first 4 MiB. A fault in
-/// there ends the sample; it is reported when the rows are read.
+/// How much of a file shows its columns.
+inline constexpr int64_t kSampleBytes = int64_t{4} << 20;
+
+/// Format::sample for such a format: the columns of the blocks that make up the file's
+/// first `bytes`. A fault in there ends the sample; it is reported when the rows are
+/// read.
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
-                          TextFormat format);
+                          TextFormat format, int64_t bytes = kSampleBytes);
 
 /// Format::open for such a format. Without an index, the whole file is one fragment.
 Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
