@@ -258,12 +258,11 @@ void CheckCuts(const Input& input, const ReadOptions& options, MakeFraming split
                    const int64_t lines = index->fragments.front().line +
                                          count_lines(text.substr(first, begin));
                    const auto framed = static_cast<int64_t>(cut.row_ends.size());
-                   // Of lines it is not known which are rows; still the last piece must
-                   // be the only one that ends with the last row.
+                   // Of lines it is not known which are rows.
                    cuts->fragments.push_back(
                        {static_cast<int64_t>(at), static_cast<int64_t>(at + cut.end),
                         index->framing == Framing::kLines ? -1 : framed, rows, lines});
-                   rows += index->framing == Framing::kLines ? 1 : framed;
+                   rows += framed;
                  });
   FUZZ_CHECK(end.ok(), end.ToString() + "\n" + whole.Shown());
   const Pass pieces = ReadRows(input, options, std::move(cuts));

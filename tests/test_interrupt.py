@@ -19,6 +19,30 @@ from fast_axolotl import PackOptions, StreamingDataset, streaming_dataset_reader
 
 # --- it is answered -------------------------------------------------------------------
 
+
+def interrupt(code, *args, cache, after):
+    """Run code, and send Ctrl-C so many seconds after it says "ready".
+
+    Returns its exit status, when the signal was sent, and what it wrote.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, args)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FAST_AXOLOTL_CACHE": str(cache)},
+    )
+    try:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(after)
+        sent = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, sent, out, err
+
+
 # Whoever starts the tests may have the signal ignored.
 CHILD = """
 import os, signal, sys, time
@@ -111,22 +135,8 @@ def test_ctrl_c_ends_it_at_once(work, long_files, tmp_path):
     code = textwrap.dedent(CHILD).format(
         work=WORK[work], before=BEFORE.get(work, "sys.modules['torch'] = None")
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, long_files)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FAST_AXOLOTL_CACHE": str(tmp_path)},
-    )
-    try:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.3)
-        sent = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
-    finally:
-        process.kill()
-    assert process.returncode == 70, (out[-300:], err[-3000:])
+    code, sent, out, err = interrupt(code, *long_files, cache=tmp_path, after=0.3)
+    assert code == 70, (out[-300:], err[-3000:])
     # Some hundredths of a second; any of this takes several seconds to its end.
     assert float(out) - sent < 2
     # Libraries that others imported take their time to go.
@@ -144,28 +154,17 @@ try:
     for batch in fast_axolotl.streaming_dataset_reader([sys.argv[1]] * 1000):
         pass
 except KeyboardInterrupt:
-    print("interrupted", time.time(), flush=True)
+    print("interrupted", time.monotonic(), flush=True)
     reader.close()
 """
 
 
 @pytest.mark.parametrize("batch_size", [10, 10**9], ids=["many_batches", "one_long_wait"])
 def test_an_interrupt_is_answered_at_once(batch_size, long_lines, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, long_lines, str(batch_size)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    code, sent, out, err = interrupt(
+        SLOW, long_lines, batch_size, cache=tmp_path, after=0.03
     )
-    try:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.03)
-        sent = time.time()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
-    finally:
-        process.kill()
-    assert process.returncode == 0, err
+    assert code == 0, err
     word, when = out.split()
     assert word == "interrupted"
     assert float(when) - sent < 1

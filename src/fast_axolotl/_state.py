@@ -368,7 +368,10 @@ def _merge_workers(parts: list[WorkerState], steps: int = 0) -> list[State]:
             if mine != (first.start, first.world, first.workers, turns):
                 raise ValueError(
                     f"the states of the workers of rank {rank} do not belong together: "
-                    "save all workers after the same step"
+                    "save all workers after the same step; where one of them left out a "
+                    "whole batch of bad rows, load the states as they are, with as many "
+                    "workers, or have bad rows left out of the plan beforehand, by "
+                    "`fast-axolotl validate --index`"
                 )
         if all(part.finished for part in workers.values()):
             merged.append(first.start.next_epoch())

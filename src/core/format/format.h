@@ -95,7 +95,7 @@ struct FileIndex {
   /// Whether all of the file that is behind `fragment` belongs to it. It is read to the
   /// file's end, so that rows come up which the index does not know of.
   bool IsLast(const Fragment& fragment) const {
-    return damages.empty() && fragment.row + fragment.rows == rows();
+    return damages.empty() && !fragments.empty() && fragment.end == fragments.back().end;
   }
 
   /// The smallest run of parts of `fragment` that holds its rows `[begin, end)`; the
