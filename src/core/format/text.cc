@@ -112,7 +112,7 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
     std::string path;
     ReadOptions options;
   };
-  auto source = std::make_shared<const Source>(input.file.path, options);
+  auto source = std::make_shared<const Source>(Source{input.file.path, options});
   return [source = std::move(source)](const Fragment*) {
     return TextPass{SplitLines,
                     [source](Block block) -> Result<std::function<Decoded()>> {

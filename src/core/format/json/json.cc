@@ -317,7 +317,8 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
     const Format* format;
     ReadOptions options;
   };
-  auto source = std::make_shared<const Source>(input.file.path, input.format, options);
+  auto source =
+      std::make_shared<const Source>(Source{input.file.path, input.format, options});
   return [source = std::move(source), index](const Fragment* fragment) {
     return TextPass{SplitterOf(source->path, source->format, index, fragment),
                     [source](Block block) -> Result<std::function<Decoded()>> {
