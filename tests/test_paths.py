@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from formats import read_rows
+from path_files import put, read, tree
 
 import fast_axolotl
 
@@ -18,32 +18,6 @@ try:
     import datasets
 except ImportError:
     datasets = None
-
-
-def put(path, *values):
-    """A JSONL or text file whose rows say where they come from."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if ".jsonl" in path.name:
-        path.write_text("".join(f'{{"x": {json.dumps(v)}}}\n' for v in values))
-    elif path.suffix == ".parquet":
-        pq.write_table(pa.table({"x": list(values)}), path)
-    elif path.suffix == ".csv":
-        path.write_text("x\n" + "".join(f"{v}\n" for v in values))
-    else:
-        path.write_text("".join(f"{v}\n" for v in values))
-    return path
-
-
-def tree(folder, *names):
-    """JSONL files, each with its own name as its row."""
-    for name in names:
-        put(folder / name, name)
-    return folder
-
-
-def read(path, **options):
-    return [next(iter(row.values())) for row in read_rows(path, **options)]
-
 
 # --- a file, a list -------------------------------------------------------------------
 
@@ -317,107 +291,6 @@ def test_a_link_that_leads_nowhere(tmp_path):
     (tmp_path / "c.jsonl").symlink_to(tmp_path / "c.jsonl")
     with pytest.raises(OSError, match=r"c\.jsonl"):
         read(tmp_path / "c.jsonl")
-
-
-# --- nothing there --------------------------------------------------------------------
-
-
-def test_a_missing_file_names_the_nearest_folder(tmp_path):
-    (tmp_path / "there").mkdir()
-    path = tmp_path / "there" / "not" / "here" / "data.jsonl"
-    for given in (path, str(path), [path], f"{path}/*.jsonl", path.parent / "**/*.gz"):
-        with pytest.raises(FileNotFoundError) as raised:
-            read(given)
-        assert raised.value.errno == errno.ENOENT
-        assert raised.value.filename is not None
-        assert f"'{tmp_path / 'there'}'" in str(raised.value)
-        assert "not" in str(raised.value.filename)
-        for make in (fast_axolotl.StreamingDataset, fast_axolotl.count_rows):
-            with pytest.raises(FileNotFoundError):
-                make(given)
-
-
-def test_a_file_used_as_a_folder(tmp_path):
-    path = put(tmp_path / "a.jsonl", 1)
-    with pytest.raises(OSError, match=r"b\.jsonl") as raised:
-        read(path / "b.jsonl")
-    assert raised.value.errno in {errno.ENOENT, errno.ENOTDIR}
-
-
-def test_a_glob_that_matches_only_folders(tmp_path):
-    (tmp_path / "a.jsonl").mkdir()
-    with pytest.raises(FileNotFoundError):
-        read(str(tmp_path / "*.jsonl"))
-
-
-def test_the_missing_file_of_a_list_is_named(tmp_path):
-    good = put(tmp_path / "a.jsonl", 1)
-    with pytest.raises(FileNotFoundError, match=r"gone\.jsonl"):
-        read([good, tmp_path / "gone.jsonl"])
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "s3://bucket/data/*.parquet", "gs://b/x.jsonl", "https://host/x.jsonl.gz",
-        "http://host/x.csv", "hf://datasets/a/b", "abfs://c@d/e.parquet",
-        "hdfs://x/y.json",
-        "S3://bucket/x.parquet", "file:///tmp/x.jsonl",
-    ],
-)  # fmt: skip
-def test_remote_paths_are_refused_with_the_way_out(path, tmp_path):
-    for given in (path, [path]):
-        with pytest.raises(ValueError, match="download") as raised:
-            read(given)
-        assert path in str(raised.value)
-
-
-@pytest.mark.parametrize(
-    "path", ["tatsu-lab/alpaca", "allenai/c4", "HuggingFaceH4/x_y.z"]
-)
-def test_ids_of_a_hub_are_refused_with_the_way_out(path, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=f"hf download.* {path}"):
-        read(path)
-    # A file of that name is a file.
-    tree(tmp_path, f"{path}/data.jsonl")
-    assert read(path) == [f"{path}/data.jsonl"]
-
-
-def test_a_missing_relative_file_is_no_id(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "data").mkdir()
-    for path in ("data/x.jsonl", "data/x", "../x", "./x", "x.jsonl"):
-        with pytest.raises(FileNotFoundError) as raised:
-            read(path)
-        assert not isinstance(raised.value, ValueError)
-
-
-# --- no regular file ------------------------------------------------------------------
-
-
-def test_pipes_and_devices_are_refused(tmp_path):
-    pipe = tmp_path / "pipe.jsonl"
-    os.mkfifo(pipe)
-    for path in (pipe, "/dev/null"):
-        with pytest.raises(OSError, match="regular file"):
-            read(path, format="jsonl")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read files whatever their mode")
-def test_permissions(tmp_path):
-    path = put(tmp_path / "sub" / "a.jsonl", 1)
-    path.chmod(0)
-    for given in (path, path.parent, str(path.parent / "*")):
-        with pytest.raises(PermissionError, match=r"a\.jsonl"):
-            read(given)
-    path.chmod(0o600)
-    path.parent.chmod(0)
-    try:
-        with pytest.raises(PermissionError, match="sub"):
-            read(path.parent)
-    finally:
-        path.parent.chmod(0o700)
 
 
 # --- folders that `datasets` saved ----------------------------------------------------
