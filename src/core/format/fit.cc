@@ -111,7 +111,9 @@ Result<ArrayPtr> FromMixedText(const arrow::Array& array, const TypePtr& type,
   arrow::ArrayVector parts;
   size_t row = 0;
   const auto read = [&](size_t rows) -> Result<json::Column::Finished> {
-    json::Column column("", 0, use, buffer);
+    const size_t end = row + rows < begins.size() ? begins[row + rows] : buffer.size();
+    const std::string_view text(buffer.data() + begins[row], end - begins[row]);
+    json::Column column("", 0, use, text);
     json::Fault fault;
     for (size_t i = 0; i < rows; ++i) {
       const char* p = buffer.data() + begins[row + i];

@@ -39,8 +39,9 @@ void FindRowBegins(std::string_view text, std::vector<uint32_t>* begins) {
   }
 }
 
-Decoded DecodeBlock(const Block& block, const std::string& path,
-                    const ReadOptions& options) {
+Decoded DecodeBlock(const Block& block, const TextSource& source) {
+  const std::string& path = source.path;
+  const ReadOptions& options = source.options;
   const std::string_view text = block.text();
   size_t valid = ValidUtf8Prefix(text);
   const bool wanted = options.Wants(kColumn);
@@ -107,17 +108,13 @@ Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex*) {
-  // Shared by the tasks of all blocks.
-  struct Source {
-    std::string path;
-    ReadOptions options;
-  };
-  auto source = std::make_shared<const Source>(Source{input.file.path, options});
+  auto source = std::make_shared<const TextSource>(
+      TextSource{input.file.path, input.format, options});
   return [source = std::move(source)](const Fragment*) {
     return TextPass{SplitLines,
                     [source](Block block) -> Result<std::function<Decoded()>> {
                       return [source, block = std::move(block)] {
-                        return DecodeBlock(block, source->path, source->options);
+                        return DecodeBlock(block, *source);
                       };
                     },
                     RowBegins, CountNewlines, Resume::kAtLine};

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/format/block_reader.h"
@@ -33,6 +35,13 @@ struct TextPass {
   /// Counts the lines that end in some text.
   int64_t (*count_lines)(std::string_view) = CountNewlines;
   Resume resume = Resume::kNever;
+};
+
+/// What the tasks that decode a file's blocks know of it.
+struct TextSource {
+  std::string path;
+  const Format* format;
+  ReadOptions options;
 };
 
 /// What is known of a file before its text is read: starts passes, over `fragment` of an

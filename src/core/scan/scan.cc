@@ -18,10 +18,6 @@ constexpr size_t kMaxStreams = 256;
 // How much of a small file is read in one go, in decoded bytes: handing its parts from
 // thread to thread would take longer.
 constexpr int64_t kLargeStream = int64_t{1} << 20;
-// Files whose footers are kept at hand while units jump between them.
-constexpr size_t kMaxOpened = 64;
-// The same of files that are kept decompressed in an open temporary file.
-constexpr size_t kMaxTemporary = 4;
 
 int64_t BytesOf(const Decoded& decoded) {
   return decoded.rows ? arrow::util::TotalBufferSize(*decoded.rows) : 0;
@@ -58,7 +54,7 @@ struct Scan::Stream {
 };
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan)
-    : dataset_(std::move(dataset)), options_(std::move(options)), scan_(scan) {}
+    : Scan(std::move(dataset), nullptr, {}, std::move(options), scan) {}
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset,
            std::shared_ptr<const DatasetIndex> index, std::vector<ScanUnit> units,
@@ -67,7 +63,8 @@ Scan::Scan(std::shared_ptr<const Dataset> dataset,
       options_(std::move(options)),
       scan_(scan),
       index_(std::move(index)),
-      units_(std::move(units)) {}
+      units_(std::move(units)),
+      opened_(dataset_, index_, options_) {}
 
 Scan::~Scan() { Close(); }
 
@@ -342,36 +339,6 @@ std::shared_ptr<Scan::Stream> Scan::StartStream() {
   return stream;
 }
 
-Result<std::shared_ptr<const OpenedFile>> Scan::Open(size_t file) {
-  ARROW_ASSIGN_OR_RAISE(const Input input, dataset_->input(file));
-  ReadOptions options = options_;
-  // Bad rows that are known are passed over, whatever becomes of others.
-  options.keep_bad_rows |= index_ && index_->file(file)->leaves_out();
-  ARROW_ASSIGN_OR_RAISE(
-      OpenedFile opened,
-      input.format->open(input, options, index_ ? index_->file(file) : nullptr));
-  opened.temporary = input.codec && input.format->count;
-  if (BegunPass begun = index_ ? nullptr : dataset_->TakeBegun(file, options_)) {
-    opened.open = [begun, options = options_](const Fragment&) { return begun(options); };
-  }
-  return std::make_shared<const OpenedFile>(std::move(opened));
-}
-
-// Units come back to the same file again and again, each time to another fragment.
-Result<std::shared_ptr<const OpenedFile>> Scan::OpenKept(size_t file) {
-  {
-    Lock lock(mutex_);
-    const auto kept = opened_.find(file);
-    if (kept != opened_.end()) return kept->second;
-  }
-  ARROW_ASSIGN_OR_RAISE(auto opened, Open(file));
-  Lock lock(mutex_);
-  if (opened_.size() >= (opened->temporary ? kMaxTemporary : kMaxOpened)) {
-    opened_.clear();
-  }
-  return opened_.emplace(file, std::move(opened)).first->second;
-}
-
 void Scan::Decode(Lock& lock, std::shared_ptr<Slot> slot) {
   lock.unlock();
   DecodeTask task = std::move(slot->task);
@@ -405,7 +372,7 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   std::optional<DecodeTask> task;
   const Status status = Guarded([&]() -> Status {
     if (!stream->source) {
-      ARROW_ASSIGN_OR_RAISE(stream->source, OpenKept(stream->file));
+      ARROW_ASSIGN_OR_RAISE(stream->source, opened_.OpenKept(stream->file));
     }
     if (!stream->reader) {
       ARROW_ASSIGN_OR_RAISE(stream->reader, stream->source->open(stream->fragment));
@@ -466,7 +433,7 @@ void Scan::ReadSmall(Stream* stream) {
 
 // A stream for each fragment of a file; that of a small file already has its rows.
 Result<std::vector<std::shared_ptr<Scan::Stream>>> Scan::OpenStreams(size_t file) {
-  ARROW_ASSIGN_OR_RAISE(auto source, Open(file));
+  ARROW_ASSIGN_OR_RAISE(auto source, opened_.Open(file));
   std::vector<std::shared_ptr<Stream>> streams;
   for (const Fragment& fragment : source->fragments) {
     auto stream = std::make_shared<Stream>();

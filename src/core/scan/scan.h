@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,6 +17,7 @@
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/output/batch.h"
+#include "core/scan/opened_files.h"
 
 namespace fast_axolotl {
 
@@ -82,8 +82,6 @@ class Scan {
   static bool MayHoldMore(const Stream& stream);
   Status Miscounted(const Stream& stream, const std::string& found) const;
   Result<std::optional<Piece>> PassOver(const Status& error);
-  Result<std::shared_ptr<const OpenedFile>> Open(size_t file);
-  Result<std::shared_ptr<const OpenedFile>> OpenKept(size_t file);
   Result<std::shared_ptr<arrow::RecordBatch>> LeaveKnownOut(
       Stream* stream, std::shared_ptr<arrow::RecordBatch> rows, Status* failure) const;
   Piece Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows);
@@ -94,13 +92,13 @@ class Scan {
   const ScanOptions scan_;
   const std::shared_ptr<const DatasetIndex> index_;  // null: all files, front to back
   const std::vector<ScanUnit> units_;
+  OpenedFiles opened_;
 
   std::mutex mutex_;
-  std::condition_variable work_;    // there may be something to do
-  std::condition_variable ready_;   // there may be something to deliver
-  std::atomic<bool> stop_ = false;  // set under the lock
-  size_t next_ = 0;                 // the file or unit to start next
-  std::map<size_t, std::shared_ptr<const OpenedFile>> opened_;  // files of units
+  std::condition_variable work_;                 // there may be something to do
+  std::condition_variable ready_;                // there may be something to deliver
+  std::atomic<bool> stop_ = false;               // set under the lock
+  size_t next_ = 0;                              // the file or unit to start next
   std::deque<std::shared_ptr<Stream>> streams_;  // in the order of delivery
   std::deque<std::shared_ptr<Slot>> waiting_;    // to be decoded
   int64_t bytes_ = 0;                            // of all slots

@@ -226,8 +226,9 @@ std::string Found(const Fault& fault, std::string_view rest, const Limits& limit
   return ", found " + (rest.empty() ? "the end of the row" : Quoted(rest, 20));
 }
 
-Decoded DecodeBlock(const Block& block, const std::string& path,
-                    const ReadOptions& options) {
+Decoded DecodeBlock(const Block& block, const TextSource& source) {
+  const std::string& path = source.path;
+  const ReadOptions& options = source.options;
   const char* const stop = block.begin + block.size;
   const char* valid = block.begin + ValidUtf8Prefix(block.text());
   Rows rows(options, block.text());
@@ -311,19 +312,13 @@ RowSplitter SplitterOf(const std::string& path, const Format* format,
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex* index) {
-  // Shared by the tasks of all blocks.
-  struct Source {
-    std::string path;
-    const Format* format;
-    ReadOptions options;
-  };
-  auto source =
-      std::make_shared<const Source>(Source{input.file.path, input.format, options});
+  auto source = std::make_shared<const TextSource>(
+      TextSource{input.file.path, input.format, options});
   return [source = std::move(source), index](const Fragment* fragment) {
     return TextPass{SplitterOf(source->path, source->format, index, fragment),
                     [source](Block block) -> Result<std::function<Decoded()>> {
                       return [source, block = std::move(block)] {
-                        return DecodeBlock(block, source->path, source->options);
+                        return DecodeBlock(block, *source);
                       };
                     },
                     RowBegins, CountNewlines,
