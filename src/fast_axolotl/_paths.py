@@ -202,16 +202,16 @@ def _folders(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
 
 
 def _files_of_folder(folder: str) -> list[str]:
-    by_format: dict[str, list[str]] = {}
-    formats: dict[str, str | None] = {}
+    # All suffixes begin with a dot, and there may be very many files.
+    by_end: dict[str, list[str]] = {}
     for relative in _walk(folder, "", ()):
-        # All suffixes begin with a dot, and there may be very many files.
-        _, _, end = relative.rpartition("/")[2].partition(".")
-        if end not in formats:
-            formats[end] = _core.detect_name(os.fsencode(f".{end}"))[0] if end else None
-        format_name = formats[end]
+        _, _, end = relative[relative.rfind("/") + 1 :].partition(".")
+        by_end.setdefault(end, []).append(relative)
+    by_format: dict[str, list[str]] = {}
+    for end, names in by_end.items():
+        format_name = _core.detect_name(os.fsencode(f".{end}"))[0] if end else None
         if format_name is not None:
-            by_format.setdefault(format_name, []).append(relative)
+            by_format.setdefault(format_name, []).extend(names)
     if len(by_format) > 1:
         by_format.pop("text", None)
     if not by_format:
@@ -253,9 +253,11 @@ def _walk(
         return
     with os.scandir(here) as entries:
         for entry in entries:
-            if entry.name.startswith((".", "_")) or entry.name in _HF_METADATA:
+            name = entry.name
+            if name.startswith((".", "_")) or name in _HF_METADATA:
                 continue
-            name = f"{relative}/{entry.name}" if relative else entry.name
+            if relative:
+                name = f"{relative}/{name}"
             if entry.is_dir():
                 yield from _walk(folder, name, (*above, identity))
             elif entry.is_file() or entry.is_symlink():

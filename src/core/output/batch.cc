@@ -7,6 +7,7 @@
 #include <arrow/array/concatenate.h>
 #include <arrow/array/util.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "core/common/memory.h"
@@ -72,16 +73,33 @@ std::vector<uint32_t> OrderOf(const Batch& batch) {
 
 }  // namespace
 
+FileRow Piece::origin(int64_t i) const {
+  const int64_t row = first_row + (gathered() ? sources[i] : i);
+  if (!joined) return {file, row};
+  const auto after = std::upper_bound(
+      joined->begin(), joined->end(), row,
+      [](int64_t each, const FileStart& start) { return each < start.row; });
+  const FileStart& start = *(after - 1);
+  return {start.file, row - start.row};
+}
+
+Piece Piece::Slice(int64_t from, int64_t count) const {
+  Piece slice = *this;
+  slice.rows = rows->Slice(from, count);
+  slice.first_row += from;
+  return slice;
+}
+
 void Batch::Shorten(int64_t count) {
   rows = count;
   for (size_t i = 0; i < pieces.size(); ++i) {
-    auto& piece = pieces[i].rows;
-    if (piece->num_rows() >= count) {
-      piece = piece->Slice(0, count);
+    Piece& piece = pieces[i];
+    if (piece.num_rows() >= count) {
+      piece = piece.Slice(0, count);
       pieces.resize(i + 1);
       return;
     }
-    count -= piece->num_rows();
+    count -= piece.num_rows();
   }
 }
 

@@ -13,7 +13,19 @@
 
 namespace fast_axolotl {
 
-/// Rows of one file, with their place in it.
+/// Where the rows of a file begin among those of several.
+struct FileStart {
+  int64_t row = 0;
+  size_t file = 0;
+};
+
+/// A row of a file, from 0.
+struct FileRow {
+  size_t file = 0;
+  int64_t row = 0;
+};
+
+/// Rows of one file, with their place in it; or of several small ones.
 struct Piece {
   std::shared_ptr<arrow::RecordBatch> rows;
   size_t file = 0;
@@ -25,6 +37,10 @@ struct Piece {
   /// `rows` has been reduced to those that are meant, in their order; `sources` still
   /// says where they stood.
   bool taken = false;
+  /// Where the rows are of several files: where each begins, in ascending order.
+  /// `first_row` then counts from the start of the first of them. Not of a gathered
+  /// piece.
+  std::shared_ptr<const std::vector<FileStart>> joined = nullptr;
 
   bool gathered() const { return !places.empty(); }
   /// The rows that are meant.
@@ -33,13 +49,13 @@ struct Piece {
   }
   /// The row of `rows` that is the i-th that is meant.
   int64_t source(int64_t i) const { return gathered() && !taken ? sources[i] : i; }
-  /// The row of the file that it is.
-  int64_t row_of_file(int64_t i) const {
-    return first_row + (gathered() ? sources[i] : i);
-  }
+  /// Where the i-th row that is meant comes from.
+  FileRow origin(int64_t i) const;
+  /// Some of the rows of a piece that is not gathered.
+  Piece Slice(int64_t from, int64_t count) const;
 };
 
-/// Rows of a dataset, in pieces that each come from one file.
+/// Rows of a dataset, in pieces.
 struct Batch {
   std::vector<Piece> pieces;
   int64_t rows = 0;

@@ -15,13 +15,13 @@
 namespace fast_axolotl {
 namespace {
 
-// Which file a row of the batch is of, and which row of it, from 0.
-std::pair<size_t, int64_t> PlaceOf(const Batch& batch, int64_t row) {
+// Where the row at a place of the batch comes from.
+FileRow OriginOf(const Batch& batch, int64_t row) {
   int64_t next = 0;
   for (const Piece& piece : batch.pieces) {
     for (int64_t i = 0; i < piece.num_rows(); ++i) {
       const int64_t place = piece.gathered() ? piece.places[i] : next++;
-      if (place == row) return {piece.file, piece.row_of_file(i)};
+      if (place == row) return piece.origin(i);
     }
   }
   return {0, 0};
@@ -68,12 +68,8 @@ Status LeaveOut(const std::vector<bool>& left_out, Batch* batch) {
       size_t end = begin;
       while (end < size && !left_out[first + end]) ++end;
       if (begin < end) {
-        const auto from = static_cast<int64_t>(begin);
-        pieces.push_back({piece.rows->Slice(from, static_cast<int64_t>(end - begin)),
-                          piece.file,
-                          piece.first_row + from,
-                          {},
-                          {}});
+        pieces.push_back(
+            piece.Slice(static_cast<int64_t>(begin), static_cast<int64_t>(end - begin)));
       }
       begin = end + 1;
     }
@@ -108,11 +104,7 @@ Batch SliceOf(const Batch& batch, int64_t begin, int64_t end) {
     const int64_t from = std::max(begin, first);
     const int64_t to = std::min(end, next);
     if (from >= to) continue;
-    part.pieces.push_back({piece.rows->Slice(from - first, to - from),
-                           piece.file,
-                           piece.first_row + from - first,
-                           {},
-                           {}});
+    part.pieces.push_back(piece.Slice(from - first, to - from));
   }
   return part;
 }
@@ -142,7 +134,7 @@ struct MisfitFinder {
 
   void Note(const Batch& batch, int64_t begin, const Misfit& misfit,
             const Status& status) {
-    const auto [file, row] = PlaceOf(batch, misfit.row);
+    const auto [file, row] = OriginOf(batch, misfit.row);
     const std::string& path = dataset.files()[file].path;
     bad.push_back(BadRowJson(
         path, row + 1,
@@ -174,8 +166,9 @@ Status LeaveOutBad(const Dataset& dataset, Batch* batch) {
       if (faults->IsNull(source)) continue;
       left_out[piece.gathered() ? piece.places[i] : first + i] = true;
       ++batch->skipped;
-      std::string json = BadRowJson(dataset.files()[piece.file].path,
-                                    piece.row_of_file(i) + 1, faults->GetView(source));
+      const auto [file, row] = piece.origin(i);
+      std::string json =
+          BadRowJson(dataset.files()[file].path, row + 1, faults->GetView(source));
       if (!json.empty()) batch->bad.push_back(std::move(json));
     }
   }
@@ -196,7 +189,7 @@ Status LeaveOutMisfits(const Dataset& dataset, const Misfit& first, const Status
 Status MisfitAt(const Dataset& dataset, const Batch& batch, const Misfit& misfit,
                 const Status& status) {
   if (status.IsCancelled()) return status;
-  const auto [file, row] = PlaceOf(batch, misfit.row);
+  const auto [file, row] = OriginOf(batch, misfit.row);
   if (!status.IsInvalid()) return AtFile(dataset.files()[file].path, status);
   return Status::IOError(dataset.files()[file].path, ": row ", row + 1, ", column ",
                          Quoted(misfit.column), ": ", status.message());

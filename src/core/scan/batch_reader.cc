@@ -33,10 +33,8 @@ Result<bool> BatchReader::Fill(std::chrono::milliseconds timeout) {
     if (taken == rest_.rows->num_rows()) {
       next_.pieces.push_back(std::exchange(rest_, {}));
     } else {
-      next_.pieces.push_back(
-          {rest_.rows->Slice(0, taken), rest_.file, rest_.first_row, {}, {}});
-      rest_.rows = rest_.rows->Slice(taken);
-      rest_.first_row += taken;
+      next_.pieces.push_back(rest_.Slice(0, taken));
+      rest_ = rest_.Slice(taken, rest_.num_rows() - taken);
     }
   }
   return true;

@@ -124,11 +124,7 @@ Batch LaneReader::InOrder(int64_t begin, int64_t end) const {
     const int64_t first = std::max<int64_t>(begin - held_begins_[i], 0);
     const int64_t last = std::min(end - held_begins_[i], held_[i].rows->num_rows());
     if (first >= last) continue;
-    batch.pieces.push_back({held_[i].rows->Slice(first, last - first),
-                            held_[i].file,
-                            held_[i].first_row + first,
-                            {},
-                            {}});
+    batch.pieces.push_back(held_[i].Slice(first, last - first));
   }
   return batch;
 }

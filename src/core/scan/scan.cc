@@ -9,6 +9,7 @@
 #include "arrow/array/array_binary.h"
 #include "arrow/util/byte_size.h"
 #include "core/common/stop.h"
+#include "core/scan/small_files.h"
 
 namespace fast_axolotl {
 namespace {
@@ -38,6 +39,7 @@ struct Scan::Slot {
 struct Scan::Stream {
   size_t file = 0;
   bool is_file = false;
+  size_t files = 1;   // from that one on, to be joined
   bool busy = false;  // a thread is in `reader`
   bool exhausted = false;
   bool dropped = false;  // nothing more of it is wanted
@@ -51,6 +53,7 @@ struct Scan::Stream {
   std::list<std::shared_ptr<Slot>> slots;    // a deque takes memory while it is empty
   int64_t bytes = 0;                         // of its slots
   Status failure;                            // comes after the slots
+  std::shared_ptr<const std::vector<FileStart>> joined;  // see Piece
 };
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan)
@@ -119,6 +122,7 @@ Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
   if (!index_) {
     if (stream.file != std::exchange(delivered_file_, stream.file)) delivered_rows_ = 0;
     Piece piece{std::move(rows), stream.file, delivered_rows_, {}, {}};
+    piece.joined = stream.joined;
     delivered_rows_ += piece.rows->num_rows();
     return piece;
   }
@@ -323,6 +327,16 @@ std::shared_ptr<Scan::Stream> Scan::FindStream() {
   return StartStream();
 }
 
+// How many files to read in one go. Every thread is to have some.
+size_t Scan::RunFrom(size_t file) const {
+  constexpr size_t kMostFiles = 32;
+  // The first was begun for the sample. Where joining fails, files are read twice.
+  if (file == 0 || failed_runs_ > 2 + runs_ / 8) return 1;
+  const auto threads = static_cast<size_t>(std::max(scan_.num_threads, 1));
+  const size_t share = (dataset_->files().size() - file) / (4 * threads);
+  return CountJoinable(*dataset_, file, std::min(share, kMostFiles));
+}
+
 std::shared_ptr<Scan::Stream> Scan::StartStream() {
   auto stream = std::make_shared<Stream>();
   if (index_) {
@@ -332,8 +346,10 @@ std::shared_ptr<Scan::Stream> Scan::StartStream() {
     stream->begin = unit.begin;
     stream->end = unit.end;
   } else {
-    stream->file = next_++;
+    stream->file = next_;
     stream->is_file = true;
+    stream->files = RunFrom(next_);
+    next_ += stream->files;
   }
   streams_.push_back(stream);
   return stream;
@@ -405,6 +421,15 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   if (stream == streams_.front()) ready_.notify_all();
 }
 
+void Scan::AddDecoded(Stream* stream, Decoded decoded) {
+  auto slot = std::make_shared<Slot>();
+  slot->result = std::move(decoded);
+  slot->bytes = BytesOf(slot->result);
+  slot->done = true;
+  stream->bytes += slot->bytes;
+  stream->slots.push_back(std::move(slot));
+}
+
 // Reads a fragment of a small file, as far as it does not grow large behind a codec,
 // while nobody else knows the stream.
 void Scan::ReadSmall(Stream* stream) {
@@ -416,12 +441,7 @@ void Scan::ReadSmall(Stream* stream) {
         stream->exhausted = true;
         break;
       }
-      auto slot = std::make_shared<Slot>();
-      slot->result = task->decode();
-      slot->bytes = BytesOf(slot->result);
-      slot->done = true;
-      stream->bytes += slot->bytes;
-      stream->slots.push_back(std::move(slot));
+      AddDecoded(stream, task->decode());
     }
     return Status::OK();
   });
@@ -448,10 +468,42 @@ Result<std::vector<std::shared_ptr<Scan::Stream>>> Scan::OpenStreams(size_t file
   return streams;
 }
 
+// One stream with the rows of several files, or one for each of them.
+std::vector<std::shared_ptr<Scan::Stream>> Scan::JoinStreams(size_t first, size_t count) {
+  std::vector<std::shared_ptr<Stream>> streams;
+  if (auto joined = JoinFiles(*dataset_, first, count, options_)) {
+    auto stream = std::make_shared<Stream>();
+    stream->file = first;
+    stream->exhausted = true;
+    if (joined->rows) {
+      AddDecoded(stream.get(), {std::move(joined->rows), Status::OK()});
+      stream->joined =
+          std::make_shared<const std::vector<FileStart>>(std::move(joined->starts));
+    }
+    streams.push_back(std::move(stream));
+    return streams;
+  }
+  for (size_t file = first; file < first + count; ++file) {
+    auto stream = std::make_shared<Stream>();
+    stream->file = file;
+    stream->is_file = true;
+    streams.push_back(std::move(stream));
+  }
+  return streams;
+}
+
 void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
-  auto opened = Guarded([&] { return OpenStreams(placeholder->file); });
+  const size_t files = placeholder->files;
+  auto opened = Guarded([&]() -> Result<std::vector<std::shared_ptr<Stream>>> {
+    return files > 1 ? JoinStreams(placeholder->file, files)
+                     : OpenStreams(placeholder->file);
+  });
   lock.lock();
+  if (files > 1) {
+    ++runs_;
+    failed_runs_ += opened.ok() && opened->size() > 1;
+  }
   const bool front = placeholder == streams_.front();
   placeholder->busy = false;
   // A file without fragments keeps its place, as an exhausted stream.
