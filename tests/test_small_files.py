@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from formats import read_rows
+from formats import exact, read_rows
 
-import fast_axolotl
 from fast_axolotl import BadRow, streaming_dataset_reader
 
 if TYPE_CHECKING:
@@ -76,7 +75,17 @@ def test_lines_of_text(tmp_path, size):
     rng = random.Random(size)
     texts = [
         rng.choice(
-            [b"", b"a", b"\n", b"a\n", b"a\r\n", b"a\r", b"\xef\xbb\xbfb", b"a\n\nb\n"]
+            [
+                b"",
+                b"a",
+                b"\n",
+                b"a\n",
+                b"a\r\n",
+                b"a\r",
+                MARK + b"b",
+                MARK * 2 + b"c\n",
+                b"\n\nb\n",
+            ]
         )
         for _ in range(FILES)
     ]
@@ -116,10 +125,37 @@ def test_columns_that_come_and_go(tmp_path):
         streaming_dataset_reader(tmp_path, 10), range(0, FILES, 10), strict=True
     ):
         part = rows[begin : begin + 10]
-        assert batch.pop("late", None) == (
-            [row.get("late") for row in part] if begin == 70 else None
+        wanted = {"n": [r["n"] for r in part], "x": [r.get("x") for r in part]}
+        if begin == 70:
+            wanted["late"] = [row.get("late") for row in part]
+        assert exact(batch) == exact(wanted)
+
+
+def test_keys_that_the_sample_lacks_come_in_the_order_of_the_rows(tmp_path):
+    late = {40: '"b": 1', 41: '"a": 2, "b": 3'}
+    put(tmp_path, lambda i: b"{%s}\n" % late.get(i, '"n": 0').encode(), "jsonl")
+    batches = list(streaming_dataset_reader(tmp_path, 1))
+    assert [list(batch) for batch in batches[40:42]] == [["n", "b"], ["n", "a", "b"]]
+
+
+def test_a_second_mark_is_no_mark(tmp_path):
+    put(tmp_path, lambda i: (MARK * 2 if i == 150 else MARK) + jsonl({"n": i}), "jsonl")
+    for threads in (1, 2, 3, 5):
+        given, error = rows_and_error(
+            streaming_dataset_reader(tmp_path, 10, num_threads=threads)
         )
-        assert batch == {"n": [r["n"] for r in part], "x": [r.get("x") for r in part]}
+        assert given == list(range(150))
+        assert "/150.jsonl: line 1" in error
+
+
+@pytest.mark.parametrize("suffix", ["data", "md"])
+def test_files_of_a_named_format(tmp_path, suffix):
+    put(tmp_path, lambda i: jsonl({"n": i}), suffix)
+    files = sorted(map(str, tmp_path.iterdir()))
+    reader = streaming_dataset_reader(files, 100, format="jsonl")
+    assert [n for batch in reader for n in batch["n"]] == list(range(FILES))
+    rows = [row["text"] for row in read_rows(files, format="text")]
+    assert rows == [json.dumps({"n": i}) for i in range(FILES)]
 
 
 def test_arrow_batches(tmp_path):
@@ -205,5 +241,5 @@ def test_the_bytes_read_are_those_of_the_files(tmp_path):
 def test_a_limit_holds_for_each_file(tmp_path):
     put(tmp_path, lambda i: jsonl({f"c{i}": i}), "jsonl")
     options = {"limits": {"columns": 20}, "schema": {"c0": "int64"}}
-    read = fast_axolotl.streaming_dataset_reader(tmp_path, 50, **options)
+    read = streaming_dataset_reader(tmp_path, 50, **options)
     assert sum(len(batch["c0"]) for batch in read) == FILES

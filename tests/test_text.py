@@ -8,6 +8,8 @@ from formats import read_batches, read_rows, read_until_error
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fast_axolotl import StreamingDataset
+
 
 def write(folder, data, name="data.txt"):
     path = folder / name
@@ -128,3 +130,10 @@ def test_a_type_for_the_column(tmp_path):
 def test_the_beginning_of_an_archive_is_text(size, tmp_path):
     text = "BZh91AY&SY"[:size]
     assert lines(tmp_path, text) == [text]
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_rows_of_a_small_file_are_known_at_once(tmp_path, end):
+    data = StreamingDataset(write(tmp_path, "a\nb\n\nd" + end), 2)
+    assert data.len_is_exact
+    assert data.num_rows == 4

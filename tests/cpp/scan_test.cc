@@ -145,6 +145,39 @@ TEST_F(Scans, AFaultComesAfterTheRowsBeforeItAndAgain) {
   EXPECT_EQ(Next(*reader).status(), end);
 }
 
+TEST_F(Scans, SmallFilesComeTogetherAndEachRowKnowsItsOwn) {
+  std::vector<std::string> paths;
+  std::vector<FileRow> expected;
+  for (size_t file = 0; file < 200; ++file) {
+    paths.push_back(Path(std::to_string(file) + ".jsonl"));
+    std::ofstream out(paths.back());
+    for (int64_t row = 0; row < static_cast<int64_t>(file % 4); ++row) {
+      out << "{\"id\": " << expected.size() << "}\n\n";
+      expected.push_back({file, row});
+    }
+  }
+  // Every piece of seven rows is cut from a longer one.
+  auto reader = Start(paths, 2, 1 << 20, 7);
+  size_t next = 0;
+  bool joined = false;
+  for (;;) {
+    const Batch batch = Next(*reader).ValueOrDie();
+    if (batch.rows == 0) break;
+    for (const Piece& piece : batch.pieces) {
+      joined |= piece.joined != nullptr;
+      const auto ids =
+          std::static_pointer_cast<arrow::Int64Array>(piece.rows->GetColumnByName("id"));
+      for (int64_t i = 0; i < ids->length(); ++i, ++next) {
+        ASSERT_EQ(ids->Value(i), static_cast<int64_t>(next));
+        EXPECT_EQ(piece.origin(i).file, expected[next].file);
+        EXPECT_EQ(piece.origin(i).row, expected[next].row);
+      }
+    }
+  }
+  EXPECT_EQ(next, expected.size());
+  EXPECT_TRUE(joined);
+}
+
 TEST_F(Scans, EndsAtAnyPoint) {
   const std::vector<std::string> paths = {WriteLines("a.jsonl"), WriteArrow("b.parquet"),
                                           WriteArrow("c.arrow")};

@@ -15,6 +15,9 @@ bool EndsWithIgnoreCase(std::string_view text, std::string_view suffix);
 int64_t CountNewlines(std::string_view text);
 int64_t CountLineEnds(std::string_view text);
 
+/// What a text file may begin with, to say that it is UTF-8; no part of the text.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 /// Where `text` stops being valid UTF-8, or `text.size()` where it never does.
 size_t ValidUtf8Prefix(std::string_view text);
 

@@ -40,12 +40,11 @@ Status BlockReader::Fill(int64_t want) {
 }
 
 void BlockReader::SkipByteOrderMark() {
-  constexpr std::string_view kMark = "\xEF\xBB\xBF";
   const std::string_view text(reinterpret_cast<const char*>(buffer_->data()) + begin_,
                               static_cast<size_t>(end_ - begin_));
-  if (text.starts_with(kMark)) {
-    begin_ += kMark.size();
-    offset_ += kMark.size();
+  if (text.starts_with(kByteOrderMark)) {
+    begin_ += kByteOrderMark.size();
+    offset_ += kByteOrderMark.size();
   }
 }
 

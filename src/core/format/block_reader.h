@@ -92,6 +92,9 @@ class BlockReader {
   /// of all whole rows before it.
   Result<std::optional<Block>> Next();
 
+  /// Whether there is nothing behind the blocks so far, as far as that is known.
+  bool all_read() const { return ended_ && begin_ == end_ && fault_.ok(); }
+
   /// Where the next block begins.
   BlockStart position() const { return {offset_, line_, row_, count_lines_}; }
 

@@ -170,7 +170,9 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   input.format = expected;
   // An array under a `.jsonl` name: again the bytes decide.
   std::string_view text = head;
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (text.starts_with(kByteOrderMark)) {
+    text.remove_prefix(kByteOrderMark.size());
+  }
   if (!format && expected == &kJsonl && json::BeginsArrayOfObjects(text)) {
     input.format = &kJson;
   }

@@ -108,22 +108,14 @@ Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex*) {
-  auto source = std::make_shared<const TextSource>(
-      TextSource{input.file.path, input.format, options});
-  return [source = std::move(source)](const Fragment*) {
-    return TextPass{SplitLines,
-                    [source](Block block) -> Result<std::function<Decoded()>> {
-                      return [source, block = std::move(block)] {
-                        return DecodeBlock(block, *source);
-                      };
-                    },
-                    RowBegins, CountNewlines, Resume::kAtLine};
+  return [task = TasksWith(input, options, DecodeBlock)](const Fragment*) {
+    return TextPass{SplitLines, task, RowBegins, CountNewlines, Resume::kAtLine};
   };
 }
 
 Result<Sample> SampleLines(const Input& input, const ReadOptions& options) {
   // The column is known; one block shows about how many rows there are.
-  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile, 1));
+  ARROW_ASSIGN_OR_RAISE(Sample sample, SampleText(input, options, OpenFile, kOneBlock));
   // An empty file has the column as well.
   if (sample.schema->num_fields() == 0 && options.Wants(kColumn)) {
     sample.schema = arrow::schema({arrow::field(kColumn, arrow::utf8())});

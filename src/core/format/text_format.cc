@@ -283,6 +283,15 @@ std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
 
 }  // namespace
 
+decltype(TextPass::task) TasksWith(const Input& input, const ReadOptions& options,
+                                   Decoded (*decode)(const Block&, const TextSource&)) {
+  return [source =
+              std::make_shared<const TextSource>(TextSource{input.file.path, options}),
+          decode](Block block) -> Result<std::function<Decoded()>> {
+    return [source, decode, block = std::move(block)] { return decode(block, *source); };
+  };
+}
+
 Result<Sample> SampleText(const Input& input, const ReadOptions& options,
                           TextFormat format, int64_t bytes) {
   const auto begun = std::make_shared<Begun>();
@@ -291,7 +300,9 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
   TextPass pass = file(nullptr);
   begun->reader = std::make_shared<BlockReader>(
       stream, input.file.path, std::move(pass.splitter),
-      BlockStart{.count_lines = pass.count_lines}, options.limits);
+      BlockStart{.count_lines = pass.count_lines,
+                 .bytes = input.codec ? 0 : input.file.size},
+      options.limits);
   Sample sample;
   sample.schema = arrow::schema(arrow::FieldVector{});
   int64_t end = 0;
@@ -320,7 +331,9 @@ Result<Sample> SampleText(const Input& input, const ReadOptions& options,
     return true;
   };
   Result<bool> more = true;
-  while (more.ok() && *more && end < bytes) more = add_block();
+  while (more.ok() && *more && (end < bytes || begun->reader->all_read())) {
+    more = add_block();
+  }
   if (!more.ok()) {
     // What is wrong with the data comes up again in its place. What the system has said
     // need not, and no columns are taken for all of them.

@@ -40,9 +40,12 @@ struct TextPass {
 /// What the tasks that decode a file's blocks know of it.
 struct TextSource {
   std::string path;
-  const Format* format;
   ReadOptions options;
 };
+
+/// TextPass::task where each block is decoded by itself.
+decltype(TextPass::task) TasksWith(const Input& input, const ReadOptions& options,
+                                   Decoded (*decode)(const Block&, const TextSource&));
 
 /// What is known of a file before its text is read: starts passes, over `fragment` of an
 /// index, or over the whole file where that is null.
@@ -54,6 +57,8 @@ using TextFormat = Result<TextFile> (*)(const Input&, const ReadOptions&,
 
 /// How much of a file shows its columns.
 inline constexpr int64_t kSampleBytes = int64_t{4} << 20;
+/// Where the columns are known: as much as is read at a time.
+inline constexpr int64_t kOneBlock = 1;
 
 /// Format::sample for such a format: the columns of the blocks that make up the file's
 /// first `bytes`. A fault in there ends the sample; it is reported when the rows are

@@ -38,6 +38,8 @@ class Dataset {
   const std::vector<File>& files() const { return files_; }
   /// The columns to be read, those of the sample in their order, with stable types.
   const std::shared_ptr<arrow::Schema>& schema() const { return schema_; }
+  /// The format that the caller named; null: each file tells.
+  const Format* format() const { return format_; }
   /// How to read: what was passed to Open, and the sample.
   const ReadOptions& options() const { return options_; }
 

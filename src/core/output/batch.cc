@@ -84,9 +84,17 @@ FileRow Piece::origin(int64_t i) const {
 }
 
 Piece Piece::Slice(int64_t from, int64_t count) const {
-  Piece slice = *this;
-  slice.rows = rows->Slice(from, count);
-  slice.first_row += from;
+  Piece slice{.rows = rows,
+              .file = file,
+              .first_row = first_row,
+              .taken = taken,
+              .joined = joined};
+  if (!gathered()) slice.first_row += from;
+  if (!gathered() || taken) slice.rows = rows->Slice(from, count);
+  if (gathered()) {
+    slice.sources.assign(sources.begin() + from, sources.begin() + from + count);
+    slice.places.assign(places.begin() + from, places.begin() + from + count);
+  }
   return slice;
 }
 

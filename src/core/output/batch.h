@@ -32,8 +32,8 @@ struct Piece {
   int64_t first_row = 0;  // in the file, from 0
   /// Where only some of `rows` are meant: which, and at which places of the batch they
   /// stand. Both empty: all, behind the piece before.
-  std::vector<uint32_t> sources;
-  std::vector<uint32_t> places;
+  std::vector<uint32_t> sources = {};
+  std::vector<uint32_t> places = {};
   /// `rows` has been reduced to those that are meant, in their order; `sources` still
   /// says where they stood.
   bool taken = false;
@@ -51,7 +51,7 @@ struct Piece {
   int64_t source(int64_t i) const { return gathered() && !taken ? sources[i] : i; }
   /// Where the i-th row that is meant comes from.
   FileRow origin(int64_t i) const;
-  /// Some of the rows of a piece that is not gathered.
+  /// Some of the rows that are meant. Their places stay as they are.
   Piece Slice(int64_t from, int64_t count) const;
 };
 

@@ -90,11 +90,7 @@ Batch SliceOf(const Batch& batch, int64_t begin, int64_t end) {
       const auto from = std::lower_bound(piece.places.begin(), piece.places.end(), begin);
       const auto to = std::lower_bound(from, piece.places.end(), end);
       if (from == to) continue;
-      const auto skipped = from - piece.places.begin();
-      Piece some{piece.rows, piece.file, piece.first_row, {}, {from, to}, piece.taken};
-      some.sources.assign(piece.sources.begin() + skipped,
-                          piece.sources.begin() + skipped + (to - from));
-      if (piece.taken) some.rows = piece.rows->Slice(skipped, to - from);
+      Piece some = piece.Slice(from - piece.places.begin(), to - from);
       for (uint32_t& place : some.places) place -= static_cast<uint32_t>(begin);
       part.pieces.push_back(std::move(some));
       continue;

@@ -102,12 +102,7 @@ Result<Batch> LaneReader::Shuffled(int64_t begin, int64_t end) {
                                           std::max<int64_t>(begin - window_begin, 0));
       const auto last = std::lower_bound(first, piece.places.end(), end - window_begin);
       if (first == last) continue;
-      const auto skipped = first - piece.places.begin();
-      const auto count = last - first;
-      Piece part{piece.rows, piece.file, piece.first_row, {}, {first, last}, piece.taken};
-      part.sources.assign(piece.sources.begin() + skipped,
-                          piece.sources.begin() + skipped + count);
-      if (piece.taken) part.rows = piece.rows->Slice(skipped, count);
+      Piece part = piece.Slice(first - piece.places.begin(), last - first);
       for (uint32_t& place : part.places) {
         place = static_cast<uint32_t>(window_begin + place - begin);
       }

@@ -121,18 +121,18 @@ Piece Scan::Trim(Stream& stream, std::shared_ptr<arrow::RecordBatch> rows) {
   stream.row += rows->num_rows();
   if (!index_) {
     if (stream.file != std::exchange(delivered_file_, stream.file)) delivered_rows_ = 0;
-    Piece piece{std::move(rows), stream.file, delivered_rows_, {}, {}};
-    piece.joined = stream.joined;
+    Piece piece{.rows = std::move(rows),
+                .file = stream.file,
+                .first_row = delivered_rows_,
+                .joined = stream.joined};
     delivered_rows_ += piece.rows->num_rows();
     return piece;
   }
   const int64_t begin = std::clamp(stream.begin, first, stream.row);
   const int64_t end = std::clamp(stream.end, first, stream.row);
-  return Piece{rows->Slice(begin - first, end - begin),
-               stream.file,
-               stream.fragment.first_row() + stream.left_out + begin,
-               {},
-               {}};
+  return Piece{.rows = rows->Slice(begin - first, end - begin),
+               .file = stream.file,
+               .first_row = stream.fragment.first_row() + stream.left_out + begin};
 }
 
 // Takes the rows away that the index knows to be bad. Of others `*failure` is told,
@@ -502,7 +502,8 @@ void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.lock();
   if (files > 1) {
     ++runs_;
-    failed_runs_ += opened.ok() && opened->size() > 1;
+    // A run that is not joined comes back as its files.
+    if (!opened.ok() || opened->front()->is_file) ++failed_runs_;
   }
   const bool front = placeholder == streams_.front();
   placeholder->busy = false;

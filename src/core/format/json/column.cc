@@ -120,6 +120,7 @@ Status Column::ReserveRest(const char* p) {
   if (more <= 0) return Status::OK();
   const auto rows = static_cast<size_t>(static_cast<double>(rows_) * (more + 1));
   spans_.reserve(rows);
+  if (shape_ == Shape::kText) return Status::OK();
   if (shape_ == Shape::kList) list_ends_.reserve(rows);
   return values_.ReserveMore(more);
 }
@@ -202,9 +203,9 @@ const char* Column::ParseList(const char* p, Fault* fault) {
   while (*p != ']') {
     // The first number of a list says whether it is one of integers.
     if (use_ != Use::kDoubles && (IsDigit(*p) || *p == '-') &&
-        (values_.kind() != Kind::kNull || IsInteger(p)) && values_.Become(Kind::kInt64)) {
-      Status status;
-      const char* rest = ParseInt64s(p, &status);
+        (values_.kind() != Kind::kNull || IsInteger(p)) && values_.Takes(Kind::kInt64)) {
+      Status status = values_.Become(Kind::kInt64);
+      const char* rest = status.ok() ? ParseInt64s(p, &status) : p;
       if (!status.ok()) return OutOfMemory(p, fault);
       if (*rest == ']' && IsDigit(rest[-1])) {
         p = rest;
@@ -299,7 +300,9 @@ const char* Column::ParseScalar(const char* p, Values* values, Fault* fault) {
   const char* end = ScanLiteral(p, &literal, fault);
   if (!end) return nullptr;
   const bool boolean = literal == Literal::kTrue || literal == Literal::kFalse;
-  if (!values->Become(boolean ? Kind::kBool : Kind::kDouble)) return nullptr;
+  const Kind kind = boolean ? Kind::kBool : Kind::kDouble;
+  if (!values->Takes(kind)) return nullptr;
+  if (!values->Become(kind).ok()) return OutOfMemory(p, fault);
   const Status status =
       boolean ? values->AppendBool(literal == Literal::kTrue)
               : values->AppendDouble(literal == Literal::kNaN
@@ -318,7 +321,9 @@ const char* Column::ParseNumber(const char* p, Values* values, Fault* fault) {
   }
   if (number.kind == Number::kBigInt) return nullptr;
   const bool integer = number.kind == Number::kInt64;
-  if (!values->Become(integer ? Kind::kInt64 : Kind::kDouble)) return nullptr;
+  const Kind kind = integer ? Kind::kInt64 : Kind::kDouble;
+  if (!values->Takes(kind)) return nullptr;
+  if (!values->Become(kind).ok()) return OutOfMemory(p, fault);
   const Status status =
       integer ? values->AppendInt64(number.integer) : values->AppendDouble(number.real);
   return status.ok() ? end : OutOfMemory(p, fault);
@@ -327,7 +332,8 @@ const char* Column::ParseNumber(const char* p, Values* values, Fault* fault) {
 const char* Column::ParseString(const char* p, Values* values, Fault* fault) {
   StringToken token;
   const char* end = ScanString(p + 1, &token, fault);
-  if (!end || !values->Become(Kind::kString)) return nullptr;
+  if (!end || !values->Takes(Kind::kString)) return nullptr;
+  if (!values->Become(Kind::kString).ok()) return OutOfMemory(p, fault);
   if (!token.escaped) {
     return values->AppendString(token.raw()).ok() ? end : OutOfMemory(p, fault);
   }

@@ -29,15 +29,14 @@ class Column {
     kIgnore,   // values are checked and dropped
   };
 
-  /// `text` is that of the block.
+  /// `text` is that of the block; Block::kPadding zero bytes follow it.
   Column(std::string name, int64_t first_row, Use use, std::string_view text)
       : name_(std::move(name)),
         text_(text),
         first_row_(first_row),
         use_(use),
         shape_(use == Use::kText ? Shape::kText : Shape::kFlat) {
-    constexpr size_t kFirst = 16;  // small files have no more rows
-    if (use != Use::kIgnore) spans_.reserve(kFirst);
+    if (use != Use::kIgnore) spans_.reserve(kFirstValues);
   }
 
   const std::string& name() const { return name_; }

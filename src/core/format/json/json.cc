@@ -312,18 +312,12 @@ RowSplitter SplitterOf(const std::string& path, const Format* format,
 
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex* index) {
-  auto source = std::make_shared<const TextSource>(
-      TextSource{input.file.path, input.format, options});
-  return [source = std::move(source), index](const Fragment* fragment) {
-    return TextPass{SplitterOf(source->path, source->format, index, fragment),
-                    [source](Block block) -> Result<std::function<Decoded()>> {
-                      return [source, block = std::move(block)] {
-                        return DecodeBlock(block, *source);
-                      };
-                    },
-                    RowBegins, CountNewlines,
+  return [path = input.file.path, format = input.format, index,
+          task = TasksWith(input, options, DecodeBlock)](const Fragment* fragment) {
+    return TextPass{SplitterOf(path, format, index, fragment), task, RowBegins,
+                    CountNewlines,
                     // Whether a row is whole its closing brace tells.
-                    source->format == &kJsonl ? Resume::kAtRow : Resume::kNever};
+                    format == &kJsonl ? Resume::kAtRow : Resume::kNever};
   };
 }
 

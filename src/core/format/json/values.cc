@@ -37,8 +37,7 @@ Result<std::shared_ptr<arrow::Buffer>> Pack(const Bits& bits, int64_t size) {
 
 // What was built, without most of the room that was not used: libarrow clears all of it.
 // Where there is little, moving it takes longer.
-template <typename Builder>
-Result<std::shared_ptr<arrow::Buffer>> Finished(Builder* builder) {
+Result<std::shared_ptr<arrow::Buffer>> Finished(arrow::BufferBuilder* builder) {
   constexpr int64_t kLarge = int64_t{64} << 10;
   return builder->Finish(/*shrink_to_fit=*/builder->capacity() >= kLarge);
 }
@@ -60,22 +59,29 @@ std::shared_ptr<arrow::DataType> TypeOfKind(Kind kind) {
   }
 }
 
-bool Values::Become(Kind kind) {
-  if (kind_ == kind) return true;
-  if (kind_ != Kind::kNull) return false;
+Status Values::Become(Kind kind) {
+  if (kind_ == kind) return Status::OK();
+  ARROW_RETURN_NOT_OK(Begin(kind));
   kind_ = kind;
   // The nulls so far get a slot each.
   const int64_t nulls = std::exchange(size_, 0);
   nulls_ = 0;
-  return Begin().ok() && AppendNulls(nulls).ok();
+  Status appended = AppendNulls(nulls);
+  if (!appended.ok()) {
+    kind_ = Kind::kNull;
+    size_ = nulls_ = nulls;
+    valid_.clear();
+    fixed_.Reset();
+    offsets_.Reset();
+  }
+  return appended;
 }
 
-// Room for the first few values at once: small files have no more.
-Status Values::Begin() {
-  constexpr int64_t kFirst = 16;
-  if (kind_ != Kind::kString) return fixed_.Reserve(kFirst * Width(kind_));
-  ARROW_RETURN_NOT_OK(bytes_.Reserve(kFirst * kFirst));
-  ARROW_RETURN_NOT_OK(offsets_.Reserve(kFirst + 1));
+Status Values::Begin(Kind kind) {
+  if (kind != Kind::kString) return fixed_.Reserve(kFirstValues * Width(kind));
+  constexpr int64_t kString = 16;  // about so many bytes
+  ARROW_RETURN_NOT_OK(bytes_.Reserve(kFirstValues * kString));
+  ARROW_RETURN_NOT_OK(offsets_.Reserve(kFirstValues + 1));
   offsets_.UnsafeAppend(0);
   return Status::OK();
 }
@@ -181,7 +187,7 @@ Result<std::shared_ptr<arrow::Array>> Values::Finish() {
     ARROW_ASSIGN_OR_RAISE(buffers[0], Pack(valid_, size_));
   }
   if (kind_ == Kind::kString) {
-    ARROW_ASSIGN_OR_RAISE(auto offsets, Finished(&offsets_));
+    ARROW_ASSIGN_OR_RAISE(auto offsets, Finished(offsets_.bytes_builder()));
     buffers.push_back(std::move(offsets));
     ARROW_ASSIGN_OR_RAISE(auto bytes, Finished(&bytes_));
     buffers.push_back(std::move(bytes));

@@ -19,15 +19,19 @@ enum class Kind : uint8_t { kNull, kBool, kInt64, kDouble, kString };
 
 std::shared_ptr<arrow::DataType> TypeOfKind(Kind kind);
 
+/// Values that there is room for from the start: most small files have no more rows.
+inline constexpr int64_t kFirstValues = 16;
+
 /// Values of one kind with nulls among them, growing at the end.
 class Values {
  public:
   int64_t size() const { return size_; }
   Kind kind() const { return kind_; }
 
-  /// Makes this hold values of `kind`; false if it holds another kind already. Nulls go
-  /// with every kind.
-  bool Become(Kind kind);
+  /// Whether it holds no values of another kind than `kind`. Nulls go with every kind.
+  bool Takes(Kind kind) const { return kind_ == kind || kind_ == Kind::kNull; }
+  /// Makes this hold values of `kind`, which it takes. After an error it is as before.
+  Status Become(Kind kind);
 
   Status AppendNulls(int64_t count);
   Status AppendBool(bool value);
@@ -53,7 +57,7 @@ class Values {
   Result<std::shared_ptr<arrow::Array>> Finish();
 
  private:
-  Status Begin();
+  Status Begin(Kind kind);
   Status Grow(int64_t count);
 
   Kind kind_ = Kind::kNull;
