@@ -85,6 +85,26 @@ def test_a_gzip_header_cut_by_the_border_of_two_reads(tmp_path):
         assert [row["text"] for row in read_rows(path)] == [line, "second"], cut
 
 
+@pytest.mark.parametrize("bit", [0x20, 0x40, 0x80])
+def test_a_reserved_bit_of_a_gzip_header(bit, tmp_path):
+    """RFC 1952, 2.3.1.2; whether a pass needs an index or not."""
+    first, _ = gzip_member(b"1\n2\n", b"")
+    second = bytearray(gzip_member(b"3\n4\n", b"")[0])
+    second[3] |= bit
+    path = tmp_path / "data.txt.gz"
+    path.write_bytes(first + second)
+    for pass_ in (
+        fast_axolotl.streaming_dataset_reader(path, 1),
+        fast_axolotl.StreamingDataset(path, 1, distributed=(0, 1), num_lanes=2),
+    ):
+        with pytest.raises(OSError, match=r"data\.txt\.gz: .*gzip"):
+            list(pass_)
+    assert len(fast_axolotl.validate(path)) == 1
+    for shuffle in (False, True):
+        data = fast_axolotl.StreamingDataset(path, 1, shuffle=shuffle, on_error="skip")
+        assert sorted(row["text"] for row in data.rows()) == ["1", "2"]
+
+
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
 def test_rows_before_the_damage_of_a_compressed_file_are_delivered(compression, tmp_path):
     lines = [json.dumps({"i": i, "text": "x" * (i % 100)}) + "\n" for i in range(50_000)]

@@ -100,6 +100,13 @@ std::shared_ptr<DatasetIndex> LoadIndex(const Dataset& dataset,
       }));
 }
 
+std::string LeftOutOf(const Dataset& dataset, const std::string& folder) {
+  return Ticker().Run([&]() -> Result<std::string> {
+    ARROW_ASSIGN_OR_RAISE(const LeftOut left, LoadLeftOut(dataset, IndexStore(folder)));
+    return left.ToString();
+  });
+}
+
 std::vector<std::tuple<size_t, int64_t, int64_t, int64_t>> FragmentsOf(
     const DatasetIndex& index) {
   std::vector<std::tuple<size_t, int64_t, int64_t, int64_t>> fragments;
@@ -180,8 +187,10 @@ void RegisterPlan(nb::module_& m) {
                    "Files of which any part is reached only from their start.")
       .def_prop_ro("bad_rows", &BadRowsOf,
                    "The number of rows that are left out because they cannot be read.")
-      .def_prop_ro("leaves_out", &DatasetIndex::leaves_out,
-                   "Whether what was found to be unreadable beforehand is left out.")
+      .def_prop_ro(
+          "left_out",
+          [](const DatasetIndex& index) { return index.left_out().ToString(); },
+          "What was found to be unreadable beforehand and is left out: a hash, or \"\".")
       .def(
           "damages", &Damages, nb::arg("dataset"), nb::arg("validated") = false,
           "What of the files is not in the index, as objects of JSON. validated: also of "
@@ -236,10 +245,8 @@ void RegisterPlan(nb::module_& m) {
               "progress: collections.abc.Callable[[int], object] | None) -> Index"),
       "Reads all rows of a dataset opened with keep_bad_rows, calls `report` with each\n"
       "bad one as an object of JSON, and keeps an index that leaves them out.");
-  m.def(
-      "leaves_out",
-      [](const std::string& folder) { return IndexStore(folder).LeavesOut(); },
-      nb::arg("folder"), "Whether any index that is kept there leaves rows out.");
+  m.def("left_out", &LeftOutOf, nb::arg("dataset"), nb::arg("folder"),
+        "The same of the indexes that are kept, be they of all files or of some.");
 }
 
 }  // namespace fast_axolotl

@@ -75,8 +75,10 @@ class Index:
         """The number of rows that are left out because they cannot be read."""
 
     @property
-    def leaves_out(self) -> bool:
-        """Whether what was found to be unreadable beforehand is left out."""
+    def left_out(self) -> str:
+        """
+        What was found to be unreadable beforehand and is left out: a hash, or "".
+        """
 
     def damages(self, dataset: Dataset, validated: bool = False) -> list[str]:
         """
@@ -153,8 +155,10 @@ def validate(dataset: Dataset, folder: str, num_threads: int, read_ahead_bytes: 
     bad one as an object of JSON, and keeps an index that leaves them out.
     """
 
-def leaves_out(folder: str) -> bool:
-    """Whether any index that is kept there leaves rows out."""
+def left_out(dataset: Dataset, folder: str) -> str:
+    """
+    The same of the indexes that are kept, be they of all files or of some.
+    """
 
 class Pack:
     """What is packed, and how."""

@@ -158,8 +158,11 @@ class StreamingDataset(EpochDataset):
         return index
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {**super().__getstate__(), "_live": Live(self._options)}
-        if not _topology.is_spawning():
+        state = super().__getstate__()
+        if _topology.is_spawning():
+            state["_live"] = self._live.for_worker()
+        else:
+            state["_live"] = Live(self._options)
             state["_count"] = None
         return state
 
@@ -215,7 +218,7 @@ class StreamingDataset(EpochDataset):
     # --- the order of an epoch ----------------------------------------------------------
 
     def _make_fingerprint(self) -> str:
-        return _state.fingerprint(self._options.files)
+        return _state.fingerprint(self._options.files, self._live.left_out())
 
     def _epoch_batches(self, lanes: int, epoch: int) -> int:
         if self._pack is not None:
@@ -256,7 +259,7 @@ class StreamingDataset(EpochDataset):
             and not self._shuffle
             and state.lanes == 1
             and run.start == run.given == 0
-            and not self._live.leaves_out()
+            and not self._live.left_out()
         )
         # How many batches the run gives, as far as that is known now.
         limit = self._last if plain else None

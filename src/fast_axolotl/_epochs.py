@@ -465,7 +465,11 @@ class EpochDataset(ABC):
             ("pack", self._pack_order(), found.pack),
         ):
             if mine_value != its_value:
-                other = _state.other_files(self.files) if name == "files" else name
+                other = name
+                if name == "files":
+                    other = _state.other_files(
+                        self._identify(), found.fingerprint, self.files
+                    )
                 raise ValueError(
                     f"the state was saved with other {other}: {its_value!r} there, "
                     f"{mine_value!r} here"

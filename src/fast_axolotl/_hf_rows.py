@@ -184,7 +184,9 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
             if name != "row" and found.get(name) != value:
                 other = names.get(name, name)
                 if name == "fingerprint":
-                    other = _state.other_files(self._dataset.files)
+                    other = _state.other_files(
+                        value, found.get(name), self._dataset.files
+                    )
                 raise ValueError(
                     f"the state was saved with other {other}: "
                     f"{found.get(name)!r} there, {value!r} here"

@@ -26,9 +26,15 @@ class Live:
     share it, as it depends on nothing that these change.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, left_out: str | None = None) -> None:
         self._options = options
+        # Decided once, by the process that asks first: a state says what it is.
+        self._left_out = left_out
         self._forget()
+
+    def for_worker(self) -> Live:
+        """Return the same for a process that reads for this one."""
+        return Live(self._options, self._left_out)
 
     def _forget(self) -> None:
         self._process = os.getpid()
@@ -51,19 +57,27 @@ class Live:
         """Return the index, and build it where there is none."""
         self._after_fork()
         if self._index is None:
+            left_out = self.left_out()
             dataset = self.dataset()
             total = dataset.bytes_total
             # Of many processes that wait for the same index one draws the bar.
             first = not _topology.in_worker() and os.environ.get("RANK", "0") == "0"
             with Progress(wanted=first, patience=_INDEX_PATIENCE) as progress:
-                self._index = _core.build_index(
+                index = _core.build_index(
                     dataset,
                     _core.index_folder(),
                     self._options.threads(1),
                     lambda done: progress(None, done, total),
                 )
+            if index.left_out != left_out:
+                raise ValueError(
+                    "the files were validated, or their index was removed, after this "
+                    "dataset was first read or its state asked for, and now other rows "
+                    "are left out: make the dataset anew"
+                )
+            self._index = index
             # Of many processes that find the same damage one tells of it.
-            damages = self._index.damages(dataset) if first else []
+            damages = index.damages(dataset) if first else []
             if damages and self._options.bad_rows is not None:
                 self._options.bad_rows.report(damages)
         return self._index
@@ -72,15 +86,21 @@ class Live:
         """Return the index if it is there already."""
         self._after_fork()
         if self._index is None:
-            self._index = _core.load_index(self.dataset(), _core.index_folder())
+            index = _core.load_index(self.dataset(), _core.index_folder())
+            if index is not None and index.left_out == self.left_out():
+                self._index = index
         return self._index
 
-    def leaves_out(self) -> bool:
-        """Whether the files were validated, and an index leaves rows out."""
-        if not _core.leaves_out(_core.index_folder()):
-            return False
-        index = _core.load_index(self.dataset(), _core.index_folder())
-        return index is not None and index.leaves_out
+    def left_out(self) -> str:
+        """Return what tells the rows that are left out, since the files were validated.
+
+        Empty where none are. Positions count without these rows, so that a state is good
+        only where the same ones are left out.
+        """
+        self._after_fork()
+        if self._left_out is None:
+            self._left_out = _core.left_out(self.dataset(), _core.index_folder())
+        return self._left_out
 
     def packing(self, pack: PackOptions) -> Packing:
         """Return how the files' rows are packed."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from fast_axolotl import _core
+from fast_axolotl import _core, _state
 from fast_axolotl._ahead import Ahead, call
 from fast_axolotl._bad_rows import MixedBadRows
 from fast_axolotl._dataset import StreamingDataset
@@ -91,9 +91,12 @@ class MixedDataset(EpochDataset):
         import hashlib  # takes longer to import than all of this package
 
         digest = hashlib.blake2b(digest_size=16)
+        all_left_out = []
         for source, quota in zip(self._sources, self._quotas, strict=True):
+            files, _, left_out = source._identify().partition("-")  # noqa: SLF001
+            all_left_out.append(left_out)
             order = (
-                source._identify(),  # noqa: SLF001
+                files,
                 source.batch_size,
                 source._shuffle,  # noqa: SLF001
                 source._seed,  # noqa: SLF001
@@ -102,7 +105,8 @@ class MixedDataset(EpochDataset):
             )
             digest.update(repr(order).encode())
         digest.update(self._stop.encode())
-        return digest.hexdigest()
+        left_out = ",".join(all_left_out) if any(all_left_out) else ""
+        return _state.with_left_out(digest.hexdigest(), left_out)
 
     def _default_lanes(self, topology: Topology) -> int:
         return self._lanes or topology.world * topology.workers

@@ -238,11 +238,12 @@ def _merge_lanes(parts: list[WorkerState], steps: int) -> State:
     return replace(start, batch=sum(cursor.number for cursor in cursors), cursors=cursors)
 
 
-def fingerprint(files: Iterable[str]) -> str:
+def fingerprint(files: Iterable[str], left_out: str) -> str:
     """Return what tells the files apart from others, wherever they are copied to.
 
     It covers each file's name, relative to the folder they are all in, its size, and its
-    first and last 16 KiB, which hold a Parquet or Arrow file's footer.
+    first and last 16 KiB, which hold a Parquet or Arrow file's footer. Behind a hyphen
+    it says which rows are left out beforehand, where any are.
     """
     import hashlib  # takes longer to import than all of this package
 
@@ -260,11 +261,22 @@ def fingerprint(files: Iterable[str]) -> str:
             if size > _HASHED_BYTES:
                 file.seek(max(size - _HASHED_BYTES, _HASHED_BYTES))
                 digest.update(file.read(_HASHED_BYTES))
-    return digest.hexdigest()
+    return with_left_out(digest.hexdigest(), left_out)
 
 
-def other_files(files: Iterable[str]) -> str:
-    """Return what a state of others was saved with, as its error says it."""
+def with_left_out(fingerprint: str, left_out: str) -> str:
+    """Return a fingerprint that also says which rows are left out beforehand."""
+    return f"{fingerprint}-{left_out}" if left_out else fingerprint
+
+
+def other_files(mine: str, its: object, files: Iterable[str]) -> str:
+    """Return what a state of another fingerprint was saved with, as its error says it."""
+    if str(its).partition("-")[0] == mine.partition("-")[0]:
+        return (
+            "rows left out beforehand than are here: let FAST_AXOLOTL_CACHE name the "
+            "folder of the indexes that it was saved with, or validate the files again "
+            "if they had been validated before, with `fast-axolotl validate --index`"
+        )
     names = [str(Path(name).absolute()) for name in files]
     folder = os.path.commonpath([Path(name).parent for name in names])
     told = f"{len(names)} in {folder!r}" if len(names) > 1 else repr(names[0])

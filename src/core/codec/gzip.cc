@@ -91,8 +91,12 @@ class GzipDecoder {
     if (in_header_) {
       code = isal_read_gzip_header(&state_, &header_);
       in_header_ = code != ISAL_DECOMP_OK;
+      // A field that is not known would be taken for data, which RFC 1952, 2.3.1.2
+      // forbids.
+      constexpr uint32_t kReserved = 0xE0;
+      if (!in_header_ && (header_.flags & kReserved)) code = ISAL_INVALID_WRAPPER;
     }
-    if (!in_header_) code = isal_inflate(&state_);
+    if (!in_header_ && code == ISAL_DECOMP_OK) code = isal_inflate(&state_);
     input.available = state_.avail_in;
     input.next = state_.next_in;
     const int64_t wrote = offered - state_.avail_out;

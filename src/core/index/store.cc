@@ -108,8 +108,10 @@ std::shared_ptr<const FileIndex> Read(const fs::path& path, const std::string& k
   if (!bytes) return nullptr;
   auto index = DecodeIndex(*bytes, key, most);
   if (!index.ok()) return nullptr;
-  // That a file has no rows at all is soon seen again, and nothing else would deny it.
-  if (index->fragments.empty() && index->damages.empty()) return nullptr;
+  // That a file has no rows at all nothing would deny.
+  if (index->fragments.empty() && index->damages.empty() && index->bad.empty()) {
+    return nullptr;
+  }
   return std::make_shared<const FileIndex>(std::move(*index));
 }
 
@@ -198,7 +200,14 @@ std::shared_ptr<const FileIndex> IndexStore::Load(const Input& input,
   if (folder_.empty()) return nullptr;
   const auto key = KeyOf(input, options);
   if (!key.ok()) return nullptr;
-  return Read(fs::path(folder_) / NameOf(*key, input, options), *key, MostBytes(input));
+  const fs::path path = fs::path(folder_) / NameOf(*key, input, options);
+  if (auto kept = Read(path, *key, MostBytes(input))) return kept;
+  // Where one of no rows is kept, that is soon seen again.
+  std::error_code ignored;
+  if (input.file.size > Input::kSmallFile || !fs::exists(path, ignored)) return nullptr;
+  auto index = input.format->index(input, options);
+  if (!index.ok() || !index->fragments.empty()) return nullptr;
+  return std::make_shared<const FileIndex>(std::move(*index));
 }
 
 Result<std::shared_ptr<const FileIndex>> IndexStore::LoadOrBuild(

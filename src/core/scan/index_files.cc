@@ -137,4 +137,17 @@ std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,
   return std::make_shared<const DatasetIndex>(std::move(indexes));
 }
 
+Result<LeftOut> LoadLeftOut(const Dataset& dataset, const IndexStore& store) {
+  LeftOut left;
+  if (!store.LeavesOut()) return left;
+  for (size_t file = 0; file < dataset.files().size(); ++file) {
+    ARROW_RETURN_NOT_OK(CheckStop());
+    const auto input = dataset.input(file);
+    // Of a file that cannot be opened, reading it tells.
+    const auto index = input.ok() ? store.Load(*input, dataset.options()) : nullptr;
+    if (index) left.Add(file, *index);
+  }
+  return left;
+}
+
 }  // namespace fast_axolotl

@@ -23,4 +23,7 @@ Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
 std::shared_ptr<const DatasetIndex> LoadKeptIndex(const Dataset& dataset,
                                                   const IndexStore& store);
 
+/// What the indexes that are kept leave out, be they of all files or of some.
+Result<LeftOut> LoadLeftOut(const Dataset& dataset, const IndexStore& store);
+
 }  // namespace fast_axolotl
