@@ -91,6 +91,7 @@ def test_a_mixture_opens_a_reader_while_its_numbers_are_asked_for(called_file):
 
     class OpensAnother:
         rows_read = 1
+        rows_skipped = 0
         decode_seconds = 0.0
 
         @property
