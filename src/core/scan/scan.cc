@@ -2,59 +2,18 @@
 #include "core/scan/scan.h"
 
 #include <algorithm>
-#include <limits>
-#include <list>
 #include <utility>
 
 #include "arrow/array/array_binary.h"
-#include "arrow/util/byte_size.h"
 #include "core/common/stop.h"
-#include "core/scan/small_files.h"
 
 namespace fast_axolotl {
 namespace {
 
 // Streams that may be open or waiting for their turn; small files need many of them.
 constexpr size_t kMaxStreams = 256;
-// How much of a small file is read in one go, in decoded bytes: handing its parts from
-// thread to thread would take longer.
-constexpr int64_t kLargeStream = int64_t{1} << 20;
-
-int64_t BytesOf(const Decoded& decoded) {
-  return decoded.rows ? arrow::util::TotalBufferSize(*decoded.rows) : 0;
-}
 
 }  // namespace
-
-struct Scan::Slot {
-  DecodeTask task;
-  Decoded result;
-  int64_t bytes = 0;  // what it may take when it is decoded; then, what it takes
-  std::weak_ptr<Stream> stream;
-  bool done = false;
-  bool dropped = false;  // nobody waits for it any more
-};
-
-// Rows of a fragment on their way, or a file whose fragments are not known yet.
-struct Scan::Stream {
-  size_t file = 0;
-  bool is_file = false;
-  size_t files = 1;   // from that one on, to be joined
-  bool busy = false;  // a thread is in `reader`
-  bool exhausted = false;
-  bool dropped = false;  // nothing more of it is wanted
-  Fragment fragment;
-  int64_t begin = 0;  // the rows that are wanted
-  int64_t end = std::numeric_limits<int64_t>::max();
-  int64_t row = 0;                           // of the fragment, that comes next
-  int64_t left_out = 0;                      // bad rows before that one
-  std::shared_ptr<const OpenedFile> source;  // of the fragment
-  FragmentReader reader;                     // null before the first call
-  std::list<std::shared_ptr<Slot>> slots;    // a deque takes memory while it is empty
-  int64_t bytes = 0;                         // of its slots
-  Status failure;                            // comes after the slots
-  std::shared_ptr<const std::vector<FileStart>> joined;  // see Piece
-};
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan)
     : Scan(std::move(dataset), nullptr, {}, std::move(options), scan) {}
@@ -67,7 +26,8 @@ Scan::Scan(std::shared_ptr<const Dataset> dataset,
       scan_(scan),
       index_(std::move(index)),
       units_(std::move(units)),
-      opened_(dataset_, index_, options_) {}
+      opened_(dataset_, index_, options_),
+      opener_(dataset_, options_, scan_.num_threads, opened_) {}
 
 Scan::~Scan() { Close(); }
 
@@ -310,7 +270,7 @@ int64_t Scan::BytesBehindFront() const {
   return streams_.empty() ? 0 : bytes_ - streams_.front()->bytes;
 }
 
-std::shared_ptr<Scan::Stream> Scan::FindStream() {
+std::shared_ptr<Stream> Scan::FindStream() {
   const int64_t half = scan_.read_ahead_bytes / 2;
   const bool room = BytesBehindFront() < half;
   const bool alone = streams_.size() == 1 && AllStarted();
@@ -327,17 +287,7 @@ std::shared_ptr<Scan::Stream> Scan::FindStream() {
   return StartStream();
 }
 
-// How many files to read in one go. Every thread is to have some.
-size_t Scan::RunFrom(size_t file) const {
-  constexpr size_t kMostFiles = 32;
-  // The first was begun for the sample. Where joining fails, files are read twice.
-  if (file == 0 || failed_runs_ > 2 + runs_ / 8) return 1;
-  const auto threads = static_cast<size_t>(std::max(scan_.num_threads, 1));
-  const size_t share = (dataset_->files().size() - file) / (4 * threads);
-  return CountJoinable(*dataset_, file, std::min(share, kMostFiles));
-}
-
-std::shared_ptr<Scan::Stream> Scan::StartStream() {
+std::shared_ptr<Stream> Scan::StartStream() {
   auto stream = std::make_shared<Stream>();
   if (index_) {
     const ScanUnit& unit = units_[next_++];
@@ -348,7 +298,7 @@ std::shared_ptr<Scan::Stream> Scan::StartStream() {
   } else {
     stream->file = next_;
     stream->is_file = true;
-    stream->files = RunFrom(next_);
+    stream->files = opener_.RunFrom(next_);
     next_ += stream->files;
   }
   streams_.push_back(stream);
@@ -421,90 +371,11 @@ void Scan::Advance(Lock& lock, std::shared_ptr<Stream> stream) {
   if (stream == streams_.front()) ready_.notify_all();
 }
 
-void Scan::AddDecoded(Stream* stream, Decoded decoded) {
-  auto slot = std::make_shared<Slot>();
-  slot->result = std::move(decoded);
-  slot->bytes = BytesOf(slot->result);
-  slot->done = true;
-  stream->bytes += slot->bytes;
-  stream->slots.push_back(std::move(slot));
-}
-
-// Reads a fragment of a small file, as far as it does not grow large behind a codec,
-// while nobody else knows the stream.
-void Scan::ReadSmall(Stream* stream) {
-  stream->failure = Guarded([&]() -> Status {
-    ARROW_ASSIGN_OR_RAISE(stream->reader, stream->source->open(stream->fragment));
-    while (stream->bytes < kLargeStream) {
-      ARROW_ASSIGN_OR_RAISE(std::optional<DecodeTask> task, stream->reader());
-      if (!task) {
-        stream->exhausted = true;
-        break;
-      }
-      AddDecoded(stream, task->decode());
-    }
-    return Status::OK();
-  });
-  if (!stream->failure.ok()) stream->exhausted = true;
-  if (!stream->exhausted) return;
-  stream->reader = nullptr;  // closes the file
-  stream->source = nullptr;
-}
-
-// A stream for each fragment of a file; that of a small file already has its rows.
-Result<std::vector<std::shared_ptr<Scan::Stream>>> Scan::OpenStreams(size_t file) {
-  ARROW_ASSIGN_OR_RAISE(auto source, opened_.Open(file));
-  std::vector<std::shared_ptr<Stream>> streams;
-  for (const Fragment& fragment : source->fragments) {
-    auto stream = std::make_shared<Stream>();
-    stream->file = file;
-    stream->fragment = fragment;
-    stream->source = source;
-    streams.push_back(std::move(stream));
-  }
-  if (streams.size() == 1 && dataset_->files()[file].size <= Input::kSmallFile) {
-    ReadSmall(streams[0].get());
-  }
-  return streams;
-}
-
-// One stream with the rows of several files, or one for each of them.
-std::vector<std::shared_ptr<Scan::Stream>> Scan::JoinStreams(size_t first, size_t count) {
-  std::vector<std::shared_ptr<Stream>> streams;
-  if (auto joined = JoinFiles(*dataset_, first, count, options_)) {
-    auto stream = std::make_shared<Stream>();
-    stream->file = first;
-    stream->exhausted = true;
-    if (joined->rows) {
-      AddDecoded(stream.get(), {std::move(joined->rows), Status::OK()});
-      stream->joined =
-          std::make_shared<const std::vector<FileStart>>(std::move(joined->starts));
-    }
-    streams.push_back(std::move(stream));
-    return streams;
-  }
-  for (size_t file = first; file < first + count; ++file) {
-    auto stream = std::make_shared<Stream>();
-    stream->file = file;
-    stream->is_file = true;
-    streams.push_back(std::move(stream));
-  }
-  return streams;
-}
-
 void Scan::OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder) {
   lock.unlock();
-  const size_t files = placeholder->files;
-  auto opened = Guarded([&]() -> Result<std::vector<std::shared_ptr<Stream>>> {
-    return files > 1 ? JoinStreams(placeholder->file, files)
-                     : OpenStreams(placeholder->file);
-  });
+  auto opened =
+      Guarded([&] { return opener_.Open(placeholder->file, placeholder->files); });
   lock.lock();
-  if (files > 1) {
-    ++runs_;
-    // A run that is not joined comes back as its files.
-    if (!opened.ok() || opened->front()->is_file) ++failed_runs_;
-  }
   const bool front = placeholder == streams_.front();
   placeholder->busy = false;
   // A file without fragments keeps its place, as an exhausted stream.

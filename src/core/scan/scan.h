@@ -17,7 +17,9 @@
 #include "core/index/dataset.h"
 #include "core/index/dataset_index.h"
 #include "core/output/batch.h"
+#include "core/scan/open_streams.h"
 #include "core/scan/opened_files.h"
+#include "core/scan/stream.h"
 
 namespace fast_axolotl {
 
@@ -62,8 +64,6 @@ class Scan {
   void Close();
 
  private:
-  struct Slot;
-  struct Stream;
   using Lock = std::unique_lock<std::mutex>;
 
   void Work();
@@ -72,12 +72,7 @@ class Scan {
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
   void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
-  static void AddDecoded(Stream* stream, Decoded decoded);
-  static void ReadSmall(Stream* stream);
-  std::vector<std::shared_ptr<Stream>> JoinStreams(size_t first, size_t count);
-  Result<std::vector<std::shared_ptr<Stream>>> OpenStreams(size_t file);
   std::shared_ptr<Stream> FindStream();
-  size_t RunFrom(size_t file) const;
   std::shared_ptr<Stream> StartStream();
   bool AllStarted() const;
   void PopFront();
@@ -96,6 +91,7 @@ class Scan {
   const std::shared_ptr<const DatasetIndex> index_;  // null: all files, front to back
   const std::vector<ScanUnit> units_;
   OpenedFiles opened_;
+  StreamOpener opener_;
 
   std::mutex mutex_;
   std::condition_variable work_;                 // there may be something to do
@@ -106,8 +102,6 @@ class Scan {
   std::deque<std::shared_ptr<Slot>> waiting_;    // to be decoded
   int64_t bytes_ = 0;                            // of all slots
   Status failure_;                               // delivered, and what all calls get now
-  int64_t runs_ = 0;                             // of files that were to be joined
-  int64_t failed_runs_ = 0;                      // of those, read one by one
   size_t delivered_file_ = 0;
   int64_t delivered_rows_ = 0;  // of that file, where files are read front to back
   std::vector<std::thread> threads_;
