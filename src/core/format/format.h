@@ -107,6 +107,9 @@ struct FileIndex {
 struct OpenedFile {
   /// Whether it keeps a temporary file, decompressed, open.
   bool temporary = false;
+  /// Whether a fragment is decompressed as it is read, which takes as long as decoding
+  /// it.
+  bool decompresses = false;
   std::vector<Fragment> fragments;
   std::function<Result<FragmentReader>(const Fragment&)> open;
 };

@@ -354,6 +354,7 @@ Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
                             std::shared_ptr<const FileIndex> index, TextFormat format) {
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, index.get()));
   OpenedFile reader;
+  reader.decompresses = input.codec != nullptr;
   if (index) {
     reader.fragments = index->fragments;
   } else {

@@ -13,6 +13,11 @@ namespace {
 // Streams that may be open or waiting for their turn; small files need many of them.
 constexpr size_t kMaxStreams = 256;
 
+// Whether there is more of a stream, and no thread is at it.
+bool IsIdle(const Stream& stream) {
+  return !stream.busy && !stream.exhausted && !stream.dropped;
+}
+
 }  // namespace
 
 Scan::Scan(std::shared_ptr<const Dataset> dataset, ReadOptions options, ScanOptions scan)
@@ -239,7 +244,9 @@ void Scan::Work() {
 
 bool Scan::WorkOnce(Lock& lock) {
   const auto begin = std::chrono::steady_clock::now();
+  ++working_;
   const bool worked = FindWork(lock);
+  --working_;
   if (worked && scan_.decode_time) {
     const auto time = std::chrono::steady_clock::now() - begin;
     *scan_.decode_time +=
@@ -248,8 +255,26 @@ bool Scan::WorkOnce(Lock& lock) {
   return worked;
 }
 
+// Whether the rows that come next are ready, as many as will do for a while.
+bool Scan::EnoughReady() const {
+  const int64_t enough = scan_.read_ahead_bytes / 16;
+  int64_t ready = 0;
+  for (const auto& stream : streams_) {
+    for (const auto& slot : stream->slots) {
+      if (!slot->done) return false;
+      ready += slot->bytes;
+      if (ready >= enough) return true;
+    }
+    if (!stream->exhausted) return false;
+  }
+  return false;
+}
+
 bool Scan::FindWork(Lock& lock) {
-  if (!waiting_.empty()) {
+  // Where the thread that asks takes longer than those that decode, it needs a core more
+  // than they do.
+  if (working_ > 1 && working_ == scan_.num_threads && EnoughReady()) return false;
+  if (!waiting_.empty() && !FrontComesFirst()) {
     auto slot = std::move(waiting_.front());
     waiting_.pop_front();
     if (!slot->dropped) Decode(lock, std::move(slot));
@@ -270,17 +295,31 @@ int64_t Scan::BytesBehindFront() const {
   return streams_.empty() ? 0 : bytes_ - streams_.front()->bytes;
 }
 
-std::shared_ptr<Stream> Scan::FindStream() {
-  const int64_t half = scan_.read_ahead_bytes / 2;
-  const bool room = BytesBehindFront() < half;
+// Whether a thread may go on with the front stream.
+bool Scan::MayAdvanceFront() const {
+  if (streams_.empty() || !IsIdle(*streams_.front())) return false;
+  const Stream& front = *streams_.front();
   const bool alone = streams_.size() == 1 && AllStarted();
-  const int64_t for_front = alone ? scan_.read_ahead_bytes : half;
+  const int64_t most = alone ? scan_.read_ahead_bytes : scan_.read_ahead_bytes / 2;
+  // It must get on even if a single task is larger than the whole queue.
+  return front.slots.empty() || front.bytes < most;
+}
+
+// Whether to go on with the front stream before what it gave is decoded: one thread alone
+// can decompress it, and all others wait for that.
+bool Scan::FrontComesFirst() const {
+  if (static_cast<int>(waiting_.size()) >= scan_.num_threads) return false;
+  if (!MayAdvanceFront()) return false;
+  const auto& source = streams_.front()->source;
+  return source && source->decompresses;
+}
+
+std::shared_ptr<Stream> Scan::FindStream() {
+  const bool room = BytesBehindFront() < scan_.read_ahead_bytes / 2;
   for (const auto& stream : streams_) {
-    if (stream->busy || stream->exhausted || stream->dropped) continue;
     const bool front = stream == streams_.front();
     if (!front && !room) break;
-    // The front must get on even if a single task is larger than the whole queue.
-    if (!front || stream->bytes < for_front || stream->slots.empty()) return stream;
+    if (front ? MayAdvanceFront() : IsIdle(*stream)) return stream;
   }
   if (AllStarted() || streams_.size() >= kMaxStreams) return nullptr;
   if (!streams_.empty() && !room) return nullptr;

@@ -69,6 +69,9 @@ class Scan {
   void Work();
   bool WorkOnce(Lock& lock);
   bool FindWork(Lock& lock);
+  bool EnoughReady() const;
+  bool MayAdvanceFront() const;
+  bool FrontComesFirst() const;
   void Decode(Lock& lock, std::shared_ptr<Slot> slot);
   void Advance(Lock& lock, std::shared_ptr<Stream> stream);
   void OpenFile(Lock& lock, std::shared_ptr<Stream> placeholder);
@@ -104,6 +107,7 @@ class Scan {
   Status failure_;                               // delivered, and what all calls get now
   size_t delivered_file_ = 0;
   int64_t delivered_rows_ = 0;  // of that file, where files are read front to back
+  int working_ = 0;             // threads that are not waiting
   std::vector<std::thread> threads_;
 };
 
