@@ -41,18 +41,21 @@ def tripped(told: list[BadRow]) -> Callable[[BadRow], None]:
     return on_error
 
 
+def reading(way: str, path: Path, **options: Any) -> Any:
+    """Batches of five, or rows, in one of the ways there are to read them."""
+    if way == "reader":
+        return streaming_dataset_reader(path, 5, **options)
+    data: Any = StreamingDataset(path, 5, **options)
+    data = fa.mix([data]) if way == "mix" else data
+    data = data.map(lambda batch: batch) if way == "map" else data
+    return data.rows() if way == "rows" else iter(data)
+
+
 @pytest.mark.parametrize("way", ["reader", "dataset", "map", "mix"])
 def test_bad_rows_at_the_end_are_told_behind_a_transform(tmp_path, way):
     path = lines(tmp_path / "a.jsonl", 30, set(range(20, 30)))
     told: list[BadRow] = []
-    options: Any = {"on_error": told.append, "transform": lambda batch: batch}
-    reader: Any
-    if way == "reader":
-        reader = streaming_dataset_reader(path, 5, **options)
-    else:
-        data: Any = StreamingDataset(path, 5, **options)
-        data = fa.mix([data]) if way == "mix" else data
-        reader = iter(data.map(lambda batch: batch) if way == "map" else data)
+    reader = reading(way, path, on_error=told.append, transform=lambda batch: batch)
     assert [ids_of(batch) for batch in reader] == [
         [*range(k, k + 5)] for k in range(0, 20, 5)
     ]
@@ -208,15 +211,7 @@ def test_a_function_that_stops_does_not_end_the_rows(tmp_path, way):
     """As one does that takes from an iterator of its own: that is no end of the data."""
     path = lines(tmp_path / "a.jsonl", 30, {12, 22})
     spare = iter([0])
-    options: Any = {"on_error": lambda _: next(spare)}
-    reader: Any
-    if way == "reader":
-        reader = streaming_dataset_reader(path, 5, **options)
-    else:
-        data: Any = StreamingDataset(path, 5, **options)
-        data = fa.mix([data]) if way == "mix" else data
-        data = data.map(lambda batch: batch) if way == "map" else data
-        reader = data.rows() if way == "rows" else iter(data)
+    reader = reading(way, path, on_error=lambda _: next(spare))
     with pytest.raises(RuntimeError, match="raised StopIteration"):
         list(reader)
     rest = list(reader)

@@ -40,6 +40,21 @@ def test_a_glob_that_matches_only_folders(tmp_path):
         read(str(tmp_path / "*.jsonl"))
 
 
+def test_of_very_many_files_the_first_wrong_one_is_named(tmp_path):
+    # So many are looked at by several threads.
+    for i in range(3000):
+        if i in {2, 1400, 2990}:
+            (tmp_path / f"{i:04}.txt").symlink_to("nowhere")
+        else:
+            (tmp_path / f"{i:04}.txt").write_text("x\n")
+    for wrong in ("0002", "1400", "2990"):
+        for _ in range(20):
+            with pytest.raises(FileNotFoundError, match=rf"{wrong}\.txt"):
+                fast_axolotl.StreamingDataset(tmp_path)
+        (tmp_path / f"{wrong}.txt").unlink()
+    assert len(read(tmp_path)) == 2997
+
+
 def test_the_missing_file_of_a_list_is_named(tmp_path):
     good = put(tmp_path / "a.jsonl", 1)
     with pytest.raises(FileNotFoundError, match=r"gone\.jsonl"):

@@ -102,13 +102,7 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
   for (const nb::bytes& path : paths) names.push_back(Text(path));
   const Format* forced = format ? FindFormat(*format) : nullptr;
   return Ticker().Run([&]() -> Result<std::shared_ptr<Dataset>> {
-    std::vector<File> files;
-    files.reserve(names.size());
-    for (const std::string& name : names) {
-      ARROW_RETURN_NOT_OK(CheckStop());
-      ARROW_ASSIGN_OR_RAISE(File file, StatFile(name));
-      files.push_back(std::move(file));
-    }
+    ARROW_ASSIGN_OR_RAISE(std::vector<File> files, StatFiles(names));
     return Dataset::Open(std::move(files), forced, std::move(options), keep_begun);
   });
 }

@@ -124,11 +124,10 @@ Result<Input> DetectInput(const File& file, const Format* format) {
   const NamedFormat named = FormatOfName(file.path);
   Input input;
   input.file = file;
-  ARROW_ASSIGN_OR_RAISE(auto raw, OpenFile(file, nullptr));
   if (file.size <= Input::kSmallFile) {
-    ARROW_ASSIGN_OR_RAISE(input.content, raw->ReadAt(0, file.size));
-    raw = std::make_shared<arrow::io::BufferReader>(input.content);
+    ARROW_ASSIGN_OR_RAISE(input.content, ReadWhole(file));
   }
+  ARROW_ASSIGN_OR_RAISE(const auto raw, input.OpenStream(nullptr));
   ARROW_ASSIGN_OR_RAISE(std::string head, ReadHead(*raw));
   input.codec = CodecOfBytes(head);
   if (input.codec) {

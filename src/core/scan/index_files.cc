@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/scan/index_files.h"
 
-#include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <functional>
-#include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
+#include "core/common/for_each.h"
 #include "core/common/stop.h"
 
 namespace fast_axolotl {
@@ -23,68 +18,12 @@ using IndexFile = std::function<Result<FileIndexPtr>(const Input&)>;
 // What `index_file` finds of each file, several at a time.
 Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset, int num_threads,
                                             const IndexFile& index_file) {
-  const size_t count = dataset.files().size();
-  std::vector<FileIndexPtr> indexes(count);
-  std::mutex mutex;
-  std::condition_variable done;
-  std::atomic<size_t> next = 0;
-  std::atomic<bool> stop = false;
-  size_t failed_file = count;  // the first one in the files' order, as far as known
-  Status failure;
-  int running = 0;
-
-  const auto work = [&] {
-    const StopScope scope(&stop);
-    while (!stop) {
-      const size_t file = next++;
-      if (file >= count) break;
-      auto index = Guarded([&]() -> Result<FileIndexPtr> {
-        ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
-        return index_file(input);
-      });
-      const std::lock_guard lock(mutex);
-      if (index.ok()) {
-        indexes[file] = std::move(*index);
-      } else if (!stop && file < failed_file) {
-        failed_file = file;
-        failure = index.status();
-        // Files before it may still fail first.
-        next = std::max(next.load(), count);
-      }
-    }
-    const std::lock_guard lock(mutex);
-    --running;
-    done.notify_all();
-  };
-
-  std::vector<std::thread> threads;
-  const auto wanted =
-      std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count);
-  running = static_cast<int>(wanted);
-  const Status started = Guarded([&] {
-    while (threads.size() < wanted) threads.emplace_back(work);
+  std::vector<FileIndexPtr> indexes(dataset.files().size());
+  ARROW_RETURN_NOT_OK(ForEach(indexes.size(), num_threads, [&](size_t file) -> Status {
+    ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
+    ARROW_ASSIGN_OR_RAISE(indexes[file], index_file(input));
     return Status::OK();
-  });
-  if (!started.ok()) {
-    // Fewer threads than wanted will do; without any there is no one to wait for.
-    const std::lock_guard lock(mutex);
-    running -= static_cast<int>(wanted - threads.size());
-    if (threads.empty()) failure = started;
-  }
-  Status ended;
-  {
-    std::unique_lock lock(mutex);
-    while (running > 0) {
-      done.wait_for(lock, std::chrono::milliseconds(50));
-      lock.unlock();
-      if (ended.ok()) ended = CheckStop();
-      if (!ended.ok()) stop = true;
-      lock.lock();
-    }
-  }
-  for (std::thread& thread : threads) thread.join();
-  ARROW_RETURN_NOT_OK(ended);
-  ARROW_RETURN_NOT_OK(failure);
+  }));
   return indexes;
 }
 

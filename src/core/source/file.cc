@@ -18,6 +18,7 @@
 
 #include "arrow/buffer.h"
 #include "arrow/memory_pool.h"
+#include "core/common/for_each.h"
 #include "core/common/memory.h"
 #include "core/common/stop.h"
 
@@ -72,6 +73,31 @@ Result<struct stat> StatUnchanged(int fd, const File& file) {
 
 // What is read by one call of the system.
 constexpr int64_t kReadPart = int64_t{8} << 20;
+
+// Reads bytes that the file has, and makes sure that they are those of the dataset's
+// file.
+Status ReadUnchanged(int fd, const File& file, int64_t position, int64_t nbytes,
+                     void* out) {
+  int64_t done = 0;
+  while (done < nbytes) {
+    // Between parts, and so before each read: a slow disk takes long over a large one.
+    ARROW_RETURN_NOT_OK(CheckStop());
+    const ssize_t got =
+        ::pread(fd, static_cast<char*>(out) + done,
+                static_cast<size_t>(std::min(nbytes - done, kReadPart)), position + done);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      return ErrnoError(errno, file.path, "cannot read");
+    }
+    if (got == 0) {
+      ARROW_RETURN_NOT_OK(StatUnchanged(fd, file).status());
+      return Status::IOError(file.path, ": the file of ", file.size,
+                             " bytes could be read only up to byte ", position + done);
+    }
+    done += got;
+  }
+  return StatUnchanged(fd, file).status();
+}
 
 class PreadFile;
 
@@ -189,27 +215,9 @@ class PreadFile : public arrow::io::RandomAccessFile {
     }
     nbytes = std::min(nbytes, std::max<int64_t>(file_.size - position, 0));
     ARROW_ASSIGN_OR_RAISE(const auto fd, Acquire());
-    int64_t done = 0;
-    while (done < nbytes) {
-      // Between parts, and so before each read: a slow disk takes long over a large one.
-      ARROW_RETURN_NOT_OK(CheckStop());
-      const ssize_t got = ::pread(fd->get(), static_cast<char*>(out) + done,
-                                  static_cast<size_t>(std::min(nbytes - done, kReadPart)),
-                                  position + done);
-      if (got < 0) {
-        if (errno == EINTR) continue;
-        return ErrnoError(errno, file_.path, "cannot read");
-      }
-      if (got == 0) {
-        ARROW_RETURN_NOT_OK(StatUnchanged(fd->get(), file_));
-        return Status::IOError(file_.path, ": the file of ", file_.size,
-                               " bytes could be read only up to byte ", position + done);
-      }
-      done += got;
-    }
-    ARROW_RETURN_NOT_OK(StatUnchanged(fd->get(), file_));
-    if (counter_) counter_->fetch_add(done, std::memory_order_relaxed);
-    return done;
+    ARROW_RETURN_NOT_OK(ReadUnchanged(fd->get(), file_, position, nbytes, out));
+    if (counter_) counter_->fetch_add(nbytes, std::memory_order_relaxed);
+    return nbytes;
   }
 
   Result<std::shared_ptr<arrow::Buffer>> ReadAt(int64_t position,
@@ -303,6 +311,38 @@ Result<File> StatFile(const std::string& path) {
                            "read only once; write the data to a file first");
   }
   return File{path, info.st_size, ModifiedAt(info)};
+}
+
+Result<std::vector<File>> StatFiles(const std::vector<std::string>& paths) {
+  // To look at so many cached files takes as long as to start a thread; in a network's
+  // file system one does.
+  constexpr size_t kPerThread = 256;
+  constexpr size_t kMostThreads = 8;
+  std::vector<File> files(paths.size());
+  const auto look = [&](size_t i) -> Status {
+    ARROW_ASSIGN_OR_RAISE(files[i], StatFile(paths[i]));
+    return Status::OK();
+  };
+  const size_t threads = std::min(paths.size() / kPerThread, kMostThreads);
+  if (threads > 1) {
+    ARROW_RETURN_NOT_OK(ForEach(paths.size(), static_cast<int>(threads), look));
+    return files;
+  }
+  for (size_t i = 0; i < paths.size(); ++i) {
+    ARROW_RETURN_NOT_OK(CheckStop());
+    ARROW_RETURN_NOT_OK(look(i));
+  }
+  return files;
+}
+
+Result<std::shared_ptr<arrow::Buffer>> ReadWhole(const File& file) {
+  const Descriptor fd(OpenDescriptor(file.path));
+  if (fd.get() < 0) return ErrnoError(errno, file.path, "cannot open");
+  ARROW_ASSIGN_OR_RAISE(auto buffer,
+                        arrow::AllocateResizableBuffer(file.size, BufferPool()));
+  ARROW_RETURN_NOT_OK(
+      ReadUnchanged(fd.get(), file, 0, file.size, buffer->mutable_data()));
+  return std::shared_ptr<arrow::Buffer>(std::move(buffer));
 }
 
 Result<std::shared_ptr<arrow::io::RandomAccessFile>> OpenFile(

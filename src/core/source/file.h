@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "arrow/io/interfaces.h"
 #include "core/common/error.h"
@@ -27,6 +28,12 @@ using ByteCounter = std::atomic<int64_t>;
 /// Looks at `path`, following links. Anything but a regular file is refused: a pipe
 /// cannot be opened twice, and sampling the schema needs that.
 Result<File> StatFile(const std::string& path);
+
+/// The same of many, on several threads; the error of the first that cannot be read.
+Result<std::vector<File>> StatFiles(const std::vector<std::string>& paths);
+
+/// All bytes of a small file, with the errors of OpenFile.
+Result<std::shared_ptr<arrow::Buffer>> ReadWhole(const File& file);
 
 /// Opens a file for `pread`: concurrent ReadAt calls are safe, nothing is mapped (a
 /// mapped file that shrinks kills the process). A file whose size or time is not the one
