@@ -434,3 +434,40 @@ def test_a_plan_names_the_damaged_byte_as_a_pass_does(tmp_path, monkeypatch, at)
             list(batches)
         said.append(str(raised.value))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("damage", ["header", "text"])
+def test_a_large_arrow_file_is_read_in_parts(tmp_path, damage):
+    """Side by side: nothing shows it in rows, lost ones or errors."""
+    path = tmp_path / "a.arrow"
+    rows = 1000
+    ids = list(range(90 * rows))
+    with pa.ipc.new_file(str(path), pa.schema({"id": pa.int64(), "text": "utf8"})) as out:
+        for first in range(0, len(ids), rows):
+            batch = ids[first : first + rows]
+            text = [f"row {i} " * 25 for i in batch]
+            out.write_batch(pa.record_batch({"id": batch, "text": text}))
+    whole = bytearray(path.read_bytes())
+    assert len(whole) > 16 << 20
+    reader = streaming_dataset_reader(path, 333, num_threads=3)
+    assert ids_of(reader) == ids
+    bad = [30, 77]
+    headers = [*re.finditer(rb"\xff\xff\xff\xff.\x00\x00\x00", whole)]
+    for batch in bad:
+        if damage == "header":
+            at, size = headers[1 + batch].end(), 92  # the first is the schema's
+        else:
+            at, size = whole.index(f"row {batch * rows} ".encode()), 8
+        whole[at : at + size] = (b"\0" if damage == "header" else b"\xff") * size
+    path.write_bytes(whole)
+    told: list[BadRow] = []
+    reader = streaming_dataset_reader(path, 64, on_error=told.append, num_threads=3)
+    assert ids_of(reader) == [i for i in ids if i // rows not in bad]
+    assert [re.findall(r"record batch (\d+)", row.reason) for row in told] == [
+        ["30"],
+        ["77"],
+    ]
+    reader = streaming_dataset_reader(path, 100, num_threads=3)
+    assert ids_of(itertools.islice(reader, bad[0] * rows // 100)) == ids[: bad[0] * rows]
+    with pytest.raises(OSError, match="record batch 30, after row 30000 of the file"):
+        next(reader)

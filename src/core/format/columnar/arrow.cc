@@ -4,6 +4,7 @@
 // a message says of its buffers, so every batch is validated in full before it goes on:
 // a flipped bit would crash whoever touches the batch.
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <string>
@@ -23,7 +24,7 @@
 namespace fast_axolotl {
 namespace {
 
-// As long as no one asked how many there are, all batches are one fragment.
+// The end of the last fragment.
 constexpr int kAllBatches = std::numeric_limits<int>::max();
 
 // A file on its way through.
@@ -100,15 +101,14 @@ struct Reading {
 };
 
 Result<FragmentReader> OpenFragment(const Input& input, const ReadOptions& options,
-                                    const FileIndex* index, const Fragment& fragment) {
+                                    const FileIndex* index, const arrow::Schema& schema,
+                                    const Fragment& fragment) {
   auto reading = std::make_shared<Reading>();
   reading->path = input.file.path;
   reading->options = options;
   auto ipc = IpcOptions();
-  ARROW_ASSIGN_OR_RAISE(reading->batches, OpenIpc(input, nullptr, ipc));
-  const auto schema = reading->batches.schema();
-  reading->projection = MakeProjection(*schema, options);
-  if (reading->projection.indices.size() < static_cast<size_t>(schema->num_fields())) {
+  reading->projection = MakeProjection(schema, options);
+  if (reading->projection.indices.size() < static_cast<size_t>(schema.num_fields())) {
     ipc.included_fields = reading->projection.indices;
     // No index at all would mean all of them.
     if (ipc.included_fields.empty()) ipc.included_fields = {0};
@@ -148,15 +148,62 @@ Result<Sample> SampleArrow(const Input& input, const ReadOptions& options) {
   return sample;
 }
 
+bool HasDictionary(const arrow::DataType& type) {
+  if (type.id() == arrow::Type::DICTIONARY) return true;
+  return std::any_of(type.fields().begin(), type.fields().end(),
+                     [](const auto& field) { return HasDictionary(*field->type()); });
+}
+
+// Parts of a file, for threads to read side by side: one alone takes longer to copy the
+// bytes than several do to validate them. One part where that would not help.
+Result<std::vector<Fragment>> PartsOf(const Input& input, IpcBatches batches) {
+  constexpr int64_t kPartBytes = int64_t{4} << 20;
+  // To find the lengths of smaller batches takes too long beside reading them.
+  constexpr int64_t kBatchBytes = int64_t{128} << 10;
+  std::vector<Fragment> whole = {{0, kAllBatches, -1, 0, 0}};
+  const int count = batches.file ? batches.file->num_record_batches() : 0;
+  if (input.codec || count < 2 || input.file.size / count < kBatchBytes) return whole;
+  for (const auto& field : batches.schema()->fields()) {
+    // Each part would read the dictionaries anew.
+    if (HasDictionary(*field->type())) return whole;
+  }
+  const auto in_a_part =
+      static_cast<int>(std::max<int64_t>(kPartBytes / (input.file.size / count), 1));
+  std::vector<Fragment> parts;
+  int64_t row = 0;
+  for (; batches.next < count; ++batches.next) {
+    ARROW_RETURN_NOT_OK(CheckStop());
+    const int64_t rows = batches.Length();
+    // Of what is wrong with a batch, reading it tells.
+    if (rows < 0) return whole;
+    if (batches.next % in_a_part == 0) parts.push_back({batches.next, 0, 0, row});
+    parts.back().end = batches.next + 1;
+    parts.back().rows += rows;
+    row += rows;
+  }
+  parts.back().end = kAllBatches;
+  return parts;
+}
+
 Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
                              std::shared_ptr<const FileIndex> index) {
   OpenedFile file;
-  file.fragments =
-      index ? index->fragments : std::vector<Fragment>{{0, kAllBatches, -1, 0, 0}};
-  file.open = [input, options,
-               index](const Fragment& fragment) -> Result<FragmentReader> {
-    auto reader =
-        Guarded([&] { return OpenFragment(input, options, index.get(), fragment); });
+  std::shared_ptr<arrow::Schema> schema;
+  const Status opened = Guarded([&]() -> Status {
+    ARROW_ASSIGN_OR_RAISE(IpcBatches batches, OpenIpc(input, nullptr, IpcOptions()));
+    schema = batches.schema();
+    if (index) {
+      file.fragments = index->fragments;
+    } else {
+      ARROW_ASSIGN_OR_RAISE(file.fragments, PartsOf(input, std::move(batches)));
+    }
+    return Status::OK();
+  });
+  if (!opened.ok()) return AtFile(input.file.path, opened);
+  file.open = [input, options, index,
+               schema](const Fragment& fragment) -> Result<FragmentReader> {
+    auto reader = Guarded(
+        [&] { return OpenFragment(input, options, index.get(), *schema, fragment); });
     if (!reader.ok()) return AtFile(input.file.path, reader.status());
     return reader;
   };
