@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -156,54 +157,64 @@ bool HasDictionary(const arrow::DataType& type) {
 
 // Parts of a file, for threads to read side by side: one alone takes longer to copy the
 // bytes than several do to validate them. One part where that would not help.
-Result<std::vector<Fragment>> PartsOf(const Input& input, IpcBatches batches) {
+std::vector<Fragment> PartsOf(const Input& input, const IpcBatches& batches) {
   constexpr int64_t kPartBytes = int64_t{4} << 20;
+  constexpr int64_t kMostParts = 4096;
   // To find the lengths of smaller batches takes too long beside reading them.
   constexpr int64_t kBatchBytes = int64_t{128} << 10;
-  std::vector<Fragment> whole = {{0, kAllBatches, -1, 0, 0}};
+  const std::vector<Fragment> whole = {{0, kAllBatches}};
   const int count = batches.file ? batches.file->num_record_batches() : 0;
   if (input.codec || count < 2 || input.file.size / count < kBatchBytes) return whole;
   for (const auto& field : batches.schema()->fields()) {
     // Each part would read the dictionaries anew.
     if (HasDictionary(*field->type())) return whole;
   }
-  const auto in_a_part =
-      static_cast<int>(std::max<int64_t>(kPartBytes / (input.file.size / count), 1));
-  std::vector<Fragment> parts;
-  int64_t row = 0;
-  for (; batches.next < count; ++batches.next) {
-    ARROW_RETURN_NOT_OK(CheckStop());
-    const int64_t rows = batches.Length();
-    // Of what is wrong with a batch, reading it tells.
-    if (rows < 0) return whole;
-    if (batches.next % in_a_part == 0) parts.push_back({batches.next, 0, 0, row});
-    parts.back().end = batches.next + 1;
-    parts.back().rows += rows;
-    row += rows;
-  }
-  parts.back().end = kAllBatches;
-  return parts;
+  const int64_t parts =
+      std::min(std::max<int64_t>(input.file.size / kPartBytes, 1), kMostParts);
+  const auto in_a_part = static_cast<int>(std::max<int64_t>(count / parts, 1));
+  std::vector<Fragment> found;
+  for (int at = 0; at < count; at += in_a_part) found.push_back({at, at + in_a_part});
+  found.back().end = kAllBatches;
+  return found;
 }
+
+// The rows before each batch of a file, counted by the headers as far as it is asked for.
+class RowsBefore {
+ public:
+  explicit RowsBefore(IpcBatches batches) : batches_(std::move(batches)) {}
+
+  int64_t operator()(int batch) {
+    const std::lock_guard lock(mutex_);
+    for (; batches_.next < batch; ++batches_.next) {
+      // One where that is not known, as in Reading.
+      const int64_t rows = batches_.Length();
+      rows_.push_back(rows_.back() + (rows < 0 ? 1 : rows));
+    }
+    return rows_[static_cast<size_t>(batch)];
+  }
+
+ private:
+  std::mutex mutex_;
+  IpcBatches batches_;
+  std::vector<int64_t> rows_ = {0};
+};
 
 Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
                              std::shared_ptr<const FileIndex> index) {
+  auto batches = Guarded([&] { return OpenIpc(input, nullptr, IpcOptions()); });
+  if (!batches.ok()) return AtFile(input.file.path, batches.status());
   OpenedFile file;
-  std::shared_ptr<arrow::Schema> schema;
-  const Status opened = Guarded([&]() -> Status {
-    ARROW_ASSIGN_OR_RAISE(IpcBatches batches, OpenIpc(input, nullptr, IpcOptions()));
-    schema = batches.schema();
-    if (index) {
-      file.fragments = index->fragments;
-    } else {
-      ARROW_ASSIGN_OR_RAISE(file.fragments, PartsOf(input, std::move(batches)));
-    }
-    return Status::OK();
-  });
-  if (!opened.ok()) return AtFile(input.file.path, opened);
-  file.open = [input, options, index,
-               schema](const Fragment& fragment) -> Result<FragmentReader> {
-    auto reader = Guarded(
-        [&] { return OpenFragment(input, options, index.get(), *schema, fragment); });
+  file.fragments = index ? index->fragments : PartsOf(input, *batches);
+  // An index has the rows before each fragment.
+  const auto rows_before = file.fragments.size() > 1 && !index
+                               ? std::make_shared<RowsBefore>(*batches)
+                               : nullptr;
+  file.open = [input, options, index, schema = batches->schema(),
+               rows_before](Fragment fragment) -> Result<FragmentReader> {
+    auto reader = Guarded([&] {
+      if (rows_before) fragment.row = (*rows_before)(static_cast<int>(fragment.begin));
+      return OpenFragment(input, options, index.get(), *schema, fragment);
+    });
     if (!reader.ok()) return AtFile(input.file.path, reader.status());
     return reader;
   };
