@@ -51,10 +51,15 @@ Status ForEach(size_t count, int num_threads, const std::function<Status(size_t)
     return Status::OK();
   });
   if (!started.ok()) {
-    // Fewer threads than wanted will do; without any there is no one to wait for.
+    // Fewer threads than wanted will do.
     const std::lock_guard lock(mutex);
     running -= static_cast<int>(wanted - threads.size());
-    if (threads.empty()) failure = started;
+  }
+  if (threads.empty()) {
+    for (size_t i = 0; i < count; ++i) {
+      ARROW_RETURN_NOT_OK(CheckStop());
+      ARROW_RETURN_NOT_OK(Guarded([&] { return body(i); }));
+    }
   }
   Status ended;
   {

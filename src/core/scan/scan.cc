@@ -271,8 +271,8 @@ bool Scan::EnoughReady() const {
 }
 
 bool Scan::FindWork(Lock& lock) {
-  // Where the thread that asks takes longer than those that decode, it needs a core more
-  // than they do.
+  // All threads work and rows enough are ready: one rests, so that the thread that asks
+  // has a core. Next wakes it with each piece that is taken.
   if (working_ > 1 && working_ == scan_.num_threads && EnoughReady()) return false;
   if (!waiting_.empty() && !FrontComesFirst()) {
     auto slot = std::move(waiting_.front());

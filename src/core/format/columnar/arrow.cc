@@ -159,21 +159,26 @@ bool HasDictionary(const arrow::DataType& type) {
 // bytes than several do to validate them. One part where that would not help.
 std::vector<Fragment> PartsOf(const Input& input, const IpcBatches& batches) {
   constexpr int64_t kPartBytes = int64_t{4} << 20;
-  constexpr int64_t kMostParts = 4096;
-  // To find the lengths of smaller batches takes too long beside reading them.
-  constexpr int64_t kBatchBytes = int64_t{128} << 10;
+  // To find the lengths of smaller batches takes too long beside reading them; of larger
+  // ones each thread would hold one.
+  constexpr int64_t kLeastBatch = int64_t{128} << 10;
+  constexpr int64_t kMostBatch = int64_t{16} << 20;
+  // Each part reads the footer, which has 24 bytes for each batch.
+  constexpr int64_t kBytesForPart = 64 * 24;
   const std::vector<Fragment> whole = {{0, kAllBatches}};
-  const int count = batches.file ? batches.file->num_record_batches() : 0;
-  if (input.codec || count < 2 || input.file.size / count < kBatchBytes) return whole;
+  const int64_t count = batches.file ? batches.file->num_record_batches() : 0;
+  if (input.codec || count < 2) return whole;
+  const int64_t batch = input.file.size / count;
+  if (batch < kLeastBatch || batch > kMostBatch) return whole;
   for (const auto& field : batches.schema()->fields()) {
     // Each part would read the dictionaries anew.
     if (HasDictionary(*field->type())) return whole;
   }
   const int64_t parts =
-      std::min(std::max<int64_t>(input.file.size / kPartBytes, 1), kMostParts);
-  const auto in_a_part = static_cast<int>(std::max<int64_t>(count / parts, 1));
+      std::max<int64_t>(std::min(input.file.size / kPartBytes, batch / kBytesForPart), 1);
+  const int64_t in_a_part = (count + parts - 1) / parts;
   std::vector<Fragment> found;
-  for (int at = 0; at < count; at += in_a_part) found.push_back({at, at + in_a_part});
+  for (int64_t at = 0; at < count; at += in_a_part) found.push_back({at, at + in_a_part});
   found.back().end = kAllBatches;
   return found;
 }
@@ -186,7 +191,7 @@ class RowsBefore {
   int64_t operator()(int batch) {
     const std::lock_guard lock(mutex_);
     for (; batches_.next < batch; ++batches_.next) {
-      // One where that is not known, as in Reading.
+      // One row where that is not known, as in Reading.
       const int64_t rows = batches_.Length();
       rows_.push_back(rows_.back() + (rows < 0 ? 1 : rows));
     }
@@ -204,6 +209,7 @@ Result<OpenedFile> OpenArrow(const Input& input, const ReadOptions& options,
   auto batches = Guarded([&] { return OpenIpc(input, nullptr, IpcOptions()); });
   if (!batches.ok()) return AtFile(input.file.path, batches.status());
   OpenedFile file;
+  file.decompresses = input.codec && batches->stream;
   file.fragments = index ? index->fragments : PartsOf(input, *batches);
   // An index has the rows before each fragment.
   const auto rows_before = file.fragments.size() > 1 && !index
