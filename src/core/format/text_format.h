@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,9 @@ struct TextPass {
   /// Counts the lines that end in some text.
   int64_t (*count_lines)(std::string_view) = CountNewlines;
   Resume resume = Resume::kNever;
+  /// Whether the rows of blocks framed as kLines end at a newline and nowhere else; then
+  /// `row_begins` needs no block before its own.
+  bool may_be_lines = false;
 };
 
 /// What the tasks that decode a file's blocks know of it.
@@ -54,6 +58,9 @@ using TextFile = std::function<TextPass(const Fragment* fragment)>;
 /// Prepares a file. With an index, every pass will be over one of its fragments.
 using TextFormat = Result<TextFile> (*)(const Input&, const ReadOptions&,
                                         const FileIndex*);
+
+/// Behind the end of every file.
+inline constexpr int64_t kFileEnd = std::numeric_limits<int64_t>::max();
 
 /// How much of a file shows its columns.
 inline constexpr int64_t kSampleBytes = int64_t{4} << 20;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/scan/index_files.h"
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 #include <vector>
@@ -13,15 +14,18 @@ namespace fast_axolotl {
 namespace {
 
 using FileIndexPtr = std::shared_ptr<const FileIndex>;
-using IndexFile = std::function<Result<FileIndexPtr>(const Input&)>;
+using IndexFile = std::function<Result<FileIndexPtr>(const Input&, const ReadOptions&)>;
 
 // What `index_file` finds of each file, several at a time.
-Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset, int num_threads,
+Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset, ReadOptions options,
+                                            int num_threads,
                                             const IndexFile& index_file) {
   std::vector<FileIndexPtr> indexes(dataset.files().size());
+  // Where there are fewer files than threads, several of those share a file.
+  options.threads = num_threads / static_cast<int>(std::max<size_t>(indexes.size(), 1));
   ARROW_RETURN_NOT_OK(ForEach(indexes.size(), num_threads, [&](size_t file) -> Status {
     ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
-    ARROW_ASSIGN_OR_RAISE(indexes[file], index_file(input));
+    ARROW_ASSIGN_OR_RAISE(indexes[file], index_file(input, options));
     return Status::OK();
   }));
   return indexes;
@@ -43,9 +47,10 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,
     const ReadOptions& options, int num_threads) {
   ARROW_ASSIGN_OR_RAISE(auto indexes,
-                        IndexEach(*dataset, num_threads, [&](const Input& input) {
-                          return LoadOrGiveUp(store, input, options);
-                        }));
+                        IndexEach(*dataset, options, num_threads,
+                                  [&](const Input& input, const ReadOptions& shared) {
+                                    return LoadOrGiveUp(store, input, shared);
+                                  }));
   return std::make_shared<const DatasetIndex>(std::move(indexes));
 }
 
@@ -55,10 +60,12 @@ Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
   counting.restart_points = false;
   ARROW_ASSIGN_OR_RAISE(
       auto indexes,
-      IndexEach(*dataset, num_threads, [&](const Input& input) -> Result<FileIndexPtr> {
-        ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, counting));
-        return std::make_shared<const FileIndex>(std::move(index));
-      }));
+      IndexEach(
+          *dataset, counting, num_threads,
+          [](const Input& input, const ReadOptions& shared) -> Result<FileIndexPtr> {
+            ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, shared));
+            return std::make_shared<const FileIndex>(std::move(index));
+          }));
   return DatasetIndex(std::move(indexes)).rows();
 }
 

@@ -317,7 +317,8 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
     return TextPass{SplitterOf(path, format, index, fragment), task, RowBegins,
                     CountNewlines,
                     // Whether a row is whole its closing brace tells.
-                    format == &kJsonl ? Resume::kAtRow : Resume::kNever};
+                    format == &kJsonl ? Resume::kAtRow : Resume::kNever,
+                    /*may_be_lines=*/true};
   };
 }
 
