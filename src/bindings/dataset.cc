@@ -87,7 +87,7 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
                               const std::optional<std::string>& csv_delimiter,
                               bool csv_header,
                               const std::vector<std::tuple<std::string, int64_t>>& limits,
-                              bool keep_begun, bool keep_bad_rows) {
+                              bool keep_begun, bool keep_bad_rows, int num_threads) {
   ReadOptions options;
   options.keep_bad_rows = keep_bad_rows;
   if (columns) {
@@ -103,7 +103,8 @@ std::shared_ptr<Dataset> Open(const std::vector<nb::bytes>& paths,
   const Format* forced = format ? FindFormat(*format) : nullptr;
   return Ticker().Run([&]() -> Result<std::shared_ptr<Dataset>> {
     ARROW_ASSIGN_OR_RAISE(std::vector<File> files, StatFiles(names));
-    return Dataset::Open(std::move(files), forced, std::move(options), keep_begun);
+    return Dataset::Open(std::move(files), forced, std::move(options), keep_begun,
+                         num_threads);
   });
 }
 
@@ -147,10 +148,11 @@ void RegisterDataset(nb::module_& m) {
       "open_dataset", &Open, nb::arg("paths"), nb::arg("format").none(),
       nb::arg("columns").none(), nb::arg("types"), nb::arg("csv_delimiter").none(),
       nb::arg("csv_header"), nb::arg("limits"), nb::arg("keep_begun") = false,
-      nb::arg("keep_bad_rows") = false,
+      nb::arg("keep_bad_rows") = false, nb::arg("num_threads") = 1,
       "Looks at the files and samples their columns. keep_begun: a pass over all rows\n"
       "as they come follows, and goes on from there. keep_bad_rows: rows that cannot be\n"
-      "read are left out of the batches they fall into.");
+      "read are left out of the batches they fall into. num_threads: so many\n"
+      "files are sampled at a time.");
 }
 
 }  // namespace fast_axolotl

@@ -39,11 +39,12 @@ class Dataset:
 def limits() -> list[tuple[str, int, int]]:
     """Each limit's name, default and largest value."""
 
-def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, limits: Sequence[tuple[str, int]], keep_begun: bool = False, keep_bad_rows: bool = False) -> Dataset:
+def open_dataset(paths: Sequence[bytes], format: str | None, columns: Sequence[bytes] | None, types: Sequence[tuple[bytes, object]], csv_delimiter: str | None, csv_header: bool, limits: Sequence[tuple[str, int]], keep_begun: bool = False, keep_bad_rows: bool = False, num_threads: int = 1) -> Dataset:
     """
     Looks at the files and samples their columns. keep_begun: a pass over all rows
     as they come follows, and goes on from there. keep_bad_rows: rows that cannot be
-    read are left out of the batches they fall into.
+    read are left out of the batches they fall into. num_threads: so many
+    files are sampled at a time.
     """
 
 def pad_sequences(sequences: object | None, target_length: int | None, pad_value: int, left: bool, multiple_of: int, output: str) -> object:

@@ -81,6 +81,7 @@ class Options:
             list(self.limits.items()),
             keep_begun,
             self.bad_rows is not None,
+            self.threads(1),
         )
 
     def threads(self, workers: int) -> int:

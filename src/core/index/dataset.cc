@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/common/for_each.h"
 #include "core/common/stop.h"
 #include "core/common/text.h"
 #include "core/format/schema.h"
@@ -40,10 +41,10 @@ std::string DelimiterHint(const arrow::FieldVector& fields) {
 
 Result<std::shared_ptr<Dataset>> Dataset::Open(std::vector<File> files,
                                                const Format* format, ReadOptions options,
-                                               bool keep_begun) {
+                                               bool keep_begun, int num_threads) {
   std::shared_ptr<Dataset> dataset(
       new Dataset(std::move(files), format, std::move(options)));
-  ARROW_RETURN_NOT_OK(dataset->TakeSample());
+  ARROW_RETURN_NOT_OK(dataset->TakeSample(num_threads));
   if (!keep_begun) dataset->begun_ = nullptr;
   return dataset;
 }
@@ -80,36 +81,52 @@ Result<Input> Dataset::SampleOf(size_t file) {
   all.columns.reset();
   all.counter = nullptr;
   ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
+  BegunPass begun = std::exchange(samples_[file]->begun, nullptr);
+  if (file == 0) begun_ = std::move(begun);
   return input;
 }
 
-Status Dataset::TakeSample() {
+Result<std::vector<Dataset::SampledFile>> Dataset::SampleFiles(int num_threads) {
+  std::vector<SampledFile> sampled(std::min(files_.size(), kSampledFiles));
+  const auto sample = [&](size_t k) -> Status {
+    const size_t file = k * files_.size() / sampled.size();
+    auto input = SampleOf(file);
+    sampled[k].file = file;
+    if (input.ok()) {
+      sampled[k].input = *std::move(input);
+      return Status::OK();
+    }
+    // Of files that cannot be read, the pass tells.
+    if (!options_.keep_bad_rows || !IsOfData(input.status())) return input.status();
+    sampled[k].failure = input.status();
+    return Status::OK();
+  };
+  if (sampled.size() == 1 || num_threads == 1) {
+    for (size_t k = 0; k < sampled.size(); ++k) ARROW_RETURN_NOT_OK(sample(k));
+  } else {
+    ARROW_RETURN_NOT_OK(ForEach(sampled.size(), num_threads, sample));
+  }
+  return sampled;
+}
+
+Status Dataset::TakeSample(int num_threads) {
   // Every column is sampled, so that a wrong name can be told the right ones.
   auto found = arrow::schema(arrow::FieldVector{});
   bool json = false;
   bool csv = false;
   bool only_csv = true;
-  size_t next = 0;
   bool any = false;
   Status failure;
-  for (size_t k = 0; k < kSampledFiles && next < files_.size(); ++k) {
-    const size_t file = std::max(next, k * files_.size() / kSampledFiles);
-    if (file >= files_.size()) break;
-    next = file + 1;
-    const auto opened = SampleOf(file);
-    if (!opened.ok()) {
-      // Of files that cannot be read, the pass tells.
-      if (!options_.keep_bad_rows || !IsOfData(opened.status())) return opened.status();
-      if (failure.ok()) failure = opened.status();
+  ARROW_ASSIGN_OR_RAISE(const auto sampled, SampleFiles(num_threads));
+  for (const auto& [file, input, unread] : sampled) {
+    if (!input) {
+      if (failure.ok()) failure = unread;
       continue;
     }
     any = true;
-    const Input& input = *opened;
-    BegunPass begun = std::exchange(samples_[file]->begun, nullptr);
-    if (file == 0) begun_ = std::move(begun);
-    json |= IsJson(input);
-    csv |= input.format == &kCsv;
-    only_csv &= input.format == &kCsv;
+    json |= IsJson(*input);
+    csv |= input->format == &kCsv;
+    only_csv &= input->format == &kCsv;
     // Cells are read as strings where kinds meet; what has types of its own is not.
     found = WidenSchema(*found, *samples_[file]->schema,
                         only_csv ? Mixed::kString : Mixed::kJson);

@@ -31,9 +31,11 @@ class Dataset {
   /// null: each file tells. A column in `options.columns` that none of them has is
   /// Invalid, unless the caller fixed its type. `keep_begun`: a pass over all rows as
   /// they come follows, and goes on from what was decoded for the sample.
+  /// `num_threads`: so many files are sampled at a time.
   static Result<std::shared_ptr<Dataset>> Open(std::vector<File> files,
                                                const Format* format, ReadOptions options,
-                                               bool keep_begun = false);
+                                               bool keep_begun = false,
+                                               int num_threads = 1);
 
   const std::vector<File>& files() const { return files_; }
   /// The columns to be read, those of the sample in their order, with stable types.
@@ -61,10 +63,18 @@ class Dataset {
         inputs_(files_.size()),
         samples_(files_.size()) {}
 
+  // A sampled file, or why there is no sample of it.
+  struct SampledFile {
+    size_t file = 0;
+    std::optional<Input> input;
+    Status failure;
+  };
+
   Result<Input> SampleOf(size_t file);
+  Result<std::vector<SampledFile>> SampleFiles(int num_threads);
   Result<std::shared_ptr<arrow::Schema>> FooterOf(size_t file) const;
   Result<int64_t> FooterRows(size_t file) const;
-  Status TakeSample();
+  Status TakeSample(int num_threads);
   Status FindColumns(arrow::FieldVector* fields);
 
   const std::vector<File> files_;
