@@ -26,9 +26,20 @@ Schema: TypeAlias = "Mapping[str, Any] | Any"
 # A mapping from the name of a limit to its value.
 Limits: TypeAlias = "Mapping[str, int]"
 
-# Decoded rows that may lie ready, for all files of a reader together.
-_READ_AHEAD_BYTES: Final = 32 << 20
+# Decoded rows that may lie ready, for all files of a reader together: no less than so
+# much, and so much for each thread, which has a few MiB under way. More makes nothing
+# faster, and a long file fills all of it.
+_READ_AHEAD_BYTES: Final = 16 << 20
+_READ_AHEAD_BYTES_A_THREAD: Final = 4 << 20
 _MAX_THREADS: Final = 8
+
+
+def _threads(num_threads: int | None, workers: int) -> int:
+    """Return the number of threads for one of ``workers`` processes."""
+    if num_threads is not None:
+        return num_threads
+    cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+    return max(1, min(cpus // workers, _MAX_THREADS))
 
 
 class Options:
@@ -86,10 +97,7 @@ class Options:
 
     def threads(self, workers: int) -> int:
         """Return the number of threads for one of ``workers`` processes."""
-        if self.num_threads is not None:
-            return self.num_threads
-        cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
-        return max(1, min(cpus // workers, _MAX_THREADS))
+        return _threads(self.num_threads, workers)
 
     def plain_reader(self, dataset: _core.Dataset) -> _core.Reader:
         """Start a pass over all rows, in the order of the files, or over their units."""
@@ -155,12 +163,14 @@ def check(
     """
     if csv is not None:
         _check_csv(csv)
+    num_threads = optional_positive("num_threads", num_threads)
     if read_ahead_bytes is None:
-        read_ahead_bytes = _READ_AHEAD_BYTES
+        per_thread = _READ_AHEAD_BYTES_A_THREAD * _threads(num_threads, 1)
+        read_ahead_bytes = max(_READ_AHEAD_BYTES, per_thread)
     return Options(
         batch_size=integer("batch_size", batch_size, 1, (1 << 31) - 1),
         columns=_column_names(columns),
-        num_threads=optional_positive("num_threads", num_threads),
+        num_threads=num_threads,
         read_ahead_bytes=integer("read_ahead_bytes", read_ahead_bytes, 1, 1 << 62),
         schema=_schema_types(schema),
         format=_format_name(format),
