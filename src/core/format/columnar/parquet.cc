@@ -125,9 +125,10 @@ struct RowGroup {
   ReadOptions options;
   std::shared_ptr<parquet::FileMetaData> metadata;
   int index;
-  int64_t rows;        // in this row group
-  int64_t first_row;   // of it, in the file
-  int64_t batch_rows;  // in each batch but the last
+  int64_t rows;         // in this row group
+  int64_t first_row;    // of it, in the file
+  int64_t batch_rows;   // in each batch but the last
+  int64_t batch_bytes;  // of such a batch, decoded, about
   std::shared_ptr<FileReader> reader;
   Projection projection;
   arrow::FieldVector fields;  // of the projection
@@ -272,8 +273,14 @@ void SizeBatches(const parquet::RowGroupMetaData& row_group, RowGroup* group) {
   }
   int64_t bytes = 0;
   for (const int leaf : leaves) bytes += DecodedBytes(row_group, leaf);
+  // Of a small row group several all the same: while the first is made into Python
+  // values, the next is decoded.
+  constexpr int64_t kBatches = 6;
+  constexpr int64_t kLeastBytes = int64_t{256} << 10;
+  group->batch_bytes = std::clamp(bytes / kBatches, kLeastBytes, kBatchBytes);
   const int64_t row_bytes = bytes / std::max<int64_t>(group->rows, 1) + 1;
-  group->batch_rows = std::clamp<int64_t>(kBatchBytes / row_bytes, 1, kMaxBatchRows);
+  group->batch_rows =
+      std::clamp<int64_t>(group->batch_bytes / row_bytes, 1, kMaxBatchRows);
   group->reader->set_batch_size(group->batch_rows);
 }
 
@@ -362,7 +369,7 @@ Result<FragmentReader> OpenRowGroup(const Input& input, const ReadOptions& optio
   return [group, next = int64_t{0}]() mutable -> Result<std::optional<DecodeTask>> {
     if (next == group->batches()) return std::nullopt;
     return DecodeTask{[group, batch = next++] { return group->Decode(batch); },
-                      kBatchBytes};
+                      group->batch_bytes};
   };
 }
 
