@@ -29,7 +29,7 @@ Limits: TypeAlias = "Mapping[str, int]"
 # Decoded rows that may lie ready, for all files of a reader together: no less than so
 # much, and so much for each thread, which has a few MiB under way. More makes nothing
 # faster, and a long file fills all of it.
-_READ_AHEAD_BYTES: Final = 16 << 20
+_READ_AHEAD_BYTES: Final = 12 << 20
 _READ_AHEAD_BYTES_A_THREAD: Final = 4 << 20
 _MAX_THREADS: Final = 8
 
