@@ -2,6 +2,7 @@
 """What is said where a path means no file, or one that cannot be read."""
 
 import errno
+import gzip
 import os
 
 import pytest
@@ -53,6 +54,22 @@ def test_of_very_many_files_the_first_wrong_one_is_named(tmp_path):
                 fast_axolotl.StreamingDataset(tmp_path)
         (tmp_path / f"{wrong}.txt").unlink()
     assert len(read(tmp_path)) == 2997
+
+
+def test_of_the_files_sampled_the_first_wrong_one_is_named(tmp_path):
+    # Several threads take the sample.
+    for i in range(16):
+        wrong = i in {3, 9, 15}
+        (tmp_path / f"{i:02}.jsonl.gz").write_bytes(
+            b'{"i": 1}\n' if wrong else gzip.compress(b'{"i": 1}\n' * 9_000)
+        )
+    left_out = fast_axolotl.StreamingDataset(tmp_path, on_error="skip", num_threads=8)
+    assert sum(len(batch["i"]) for batch in left_out) == 13 * 9_000
+    for wrong in ("03", "09", "15"):
+        for _ in range(20):
+            with pytest.raises(OSError, match=rf"{wrong}\.jsonl\.gz: the name says"):
+                len(fast_axolotl.StreamingDataset(tmp_path, num_threads=8))
+        (tmp_path / f"{wrong}.jsonl.gz").unlink()
 
 
 def test_the_missing_file_of_a_list_is_named(tmp_path):

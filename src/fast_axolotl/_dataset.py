@@ -273,14 +273,15 @@ class StreamingDataset(EpochDataset):
             plan = self._plan(self._order(run.epoch, state.lanes))
             share = self._share(run, plan.batches)
             limit = share.worker_batches
+            threads = self._options.threads(topology.workers)
             source = _core.Reader.planned(
                 self._open(),
                 self._index(),
                 plan,
                 share,
                 run.given,
-                self._options.threads(topology.workers),
-                self._options.read_ahead_bytes,
+                threads,
+                self._options.read_ahead(threads),
                 self._options.handover.core(self._open()),
             )
         left = None if limit is None else max(limit - run.given, 0)
@@ -310,13 +311,14 @@ class StreamingDataset(EpochDataset):
         self._warn_from_start(state)
         order = self._order(run.epoch, state.lanes)
         plan = self._plan(order)
+        threads = options.threads(topology.workers)
         reader = _core.Reader.lanes(
             self._open(),
             self._index(),
             plan,
             -(-state.lanes // topology.workers),
-            options.threads(topology.workers),
-            options.read_ahead_bytes,
+            threads,
+            options.read_ahead(threads),
             options.handover.core(self._open()),
             topology.world > 1,
         )

@@ -103,7 +103,7 @@ def build_index(
         format: The format of all files.
         csv: How CSV files are written.
         limits: Name to number: what a file may ask for before it is refused.
-        num_threads: How many files may be indexed at a time.
+        num_threads: Threads that read; ``None`` chooses by the CPUs there are.
         progress: Called now and then with the bytes read from disk and the files' size
             in bytes. What it raises ends the work and is passed on.
 
@@ -125,7 +125,7 @@ def build_index(
     index = _core.build_index(dataset, folder, threads, tick)
     if lengths is not None:
         column = _options.encode(_options.text("lengths", lengths))
-        ahead = options.read_ahead_bytes
+        ahead = options.read_ahead(threads)
         _core.measure_lengths(dataset, index, folder, column, threads, ahead, tick)
     return index.rows
 
@@ -199,7 +199,7 @@ def validate(
         dataset,
         _core.index_folder(),
         options.threads(1),
-        options.read_ahead_bytes,
+        options.read_ahead(options.threads(1)),
         lambda row: found.append(BadRow(**json.loads(row))),
         _tick(progress, dataset),
     )

@@ -215,14 +215,15 @@ class PlannedRows(iterable_dataset._BaseExamplesIterable):  # type: ignore[misc]
         share = _core.Share.make(row // chunk, 0, last, (0, 1), (0, 1), "keep")
         options = dataset._options
         opened = dataset._open()
+        threads = options.threads(_topology.worker_and_workers()[1])
         reader = _core.Reader.planned(
             opened,
             index,
             plan,
             share,
             0,
-            options.threads(_topology.worker_and_workers()[1]),
-            options.read_ahead_bytes,
+            threads,
+            options.read_ahead(threads),
             _core.Output.make("python", None, opened),
         )
         return StreamingReader(options.files, opened, reader)

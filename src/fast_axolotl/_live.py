@@ -50,7 +50,7 @@ class Live:
         """Look at the files, as far as this process has not done so."""
         self._after_fork()
         if self._dataset is None:
-            self._dataset = self._options.open()
+            self._dataset = self._options.open(workers=_topology.worker_and_workers()[1])
         return self._dataset
 
     def index(self) -> _core.Index:

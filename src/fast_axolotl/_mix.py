@@ -277,6 +277,7 @@ class _MixReader:
                 self._lanes, topology.world * topology.workers
             )
             options = dataset._options  # noqa: SLF001
+            threads = options.threads(topology.workers)
             reader = _core.Reader.lanes(
                 dataset._open(),  # noqa: SLF001
                 dataset._index(),  # noqa: SLF001
@@ -284,8 +285,8 @@ class _MixReader:
                     dataset, self._run.epoch + (cycle << _CYCLE_SHIFT), self._lanes
                 ),
                 lanes,
-                max(options.threads(topology.workers) // len(owner._sources), 1),  # noqa: SLF001
-                max(options.read_ahead_bytes // len(owner._sources), 1),  # noqa: SLF001
+                max(threads // len(owner._sources), 1),  # noqa: SLF001
+                max(options.read_ahead(threads) // len(owner._sources), 1),  # noqa: SLF001
                 options.handover.core(dataset._open()),  # noqa: SLF001
                 topology.world > 1,
             )

@@ -26,20 +26,12 @@ Schema: TypeAlias = "Mapping[str, Any] | Any"
 # A mapping from the name of a limit to its value.
 Limits: TypeAlias = "Mapping[str, int]"
 
-# Decoded rows that may lie ready, for all files of a reader together: no less than so
-# much, and so much for each thread, which has a few MiB under way. More makes nothing
+# Decoded rows that may lie ready, for all files of a reader together: so much for each
+# thread, which has a few MiB under way, and no less than so much. More makes nothing
 # faster, and a long file fills all of it.
-_READ_AHEAD_BYTES: Final = 12 << 20
 _READ_AHEAD_BYTES_A_THREAD: Final = 4 << 20
+_LEAST_READ_AHEAD_BYTES: Final = 12 << 20
 _MAX_THREADS: Final = 8
-
-
-def _threads(num_threads: int | None, workers: int) -> int:
-    """Return the number of threads for one of ``workers`` processes."""
-    if num_threads is not None:
-        return num_threads
-    cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
-    return max(1, min(cpus // workers, _MAX_THREADS))
 
 
 class Options:
@@ -52,7 +44,7 @@ class Options:
         batch_size: int,
         columns: list[str] | None,
         num_threads: int | None,
-        read_ahead_bytes: int,
+        read_ahead_bytes: int | None,
         schema: list[tuple[str, Any]],
         format: str | None,
         csv: CsvOptions | None,
@@ -76,11 +68,12 @@ class Options:
         """Return the same arguments but for what becomes of the rows."""
         return Options(**{**vars(self), "handover": handover})
 
-    def open(self, *, keep_begun: bool = False) -> _core.Dataset:
+    def open(self, *, keep_begun: bool = False, workers: int = 1) -> _core.Dataset:
         """Look at the files; see ``streaming_dataset_reader`` for the errors.
 
         Args:
             keep_begun: One pass over all rows follows, and goes on from the sample.
+            workers: So many processes do the same, and share the CPUs.
         """
         return _core.open_dataset(
             [os.fsencode(file) for file in self.files],
@@ -92,12 +85,22 @@ class Options:
             list(self.limits.items()),
             keep_begun,
             self.bad_rows is not None,
-            self.threads(1),
+            self.threads(workers),
         )
 
     def threads(self, workers: int) -> int:
         """Return the number of threads for one of ``workers`` processes."""
-        return _threads(self.num_threads, workers)
+        if self.num_threads is not None:
+            return self.num_threads
+        cpus = len(os.sched_getaffinity(0)) if _HAS_AFFINITY else os.cpu_count() or 1
+        return max(1, min(cpus // workers, _MAX_THREADS))
+
+    def read_ahead(self, threads: int) -> int:
+        """Return how many bytes so many threads may decode ahead of the caller."""
+        if self.read_ahead_bytes is not None:
+            return self.read_ahead_bytes
+        bytes_ahead = _READ_AHEAD_BYTES_A_THREAD * min(threads, _MAX_THREADS)
+        return max(bytes_ahead, _LEAST_READ_AHEAD_BYTES)
 
     def plain_reader(self, dataset: _core.Dataset) -> _core.Reader:
         """Start a pass over all rows, in the order of the files, or over their units."""
@@ -106,7 +109,7 @@ class Options:
             dataset,
             self.batch_size if pack is None else pack.pack_window,
             self.threads(1),
-            self.read_ahead_bytes,
+            self.read_ahead(self.threads(1)),
             self.handover.core(dataset),
         )
 
@@ -163,15 +166,13 @@ def check(
     """
     if csv is not None:
         _check_csv(csv)
-    num_threads = optional_positive("num_threads", num_threads)
-    if read_ahead_bytes is None:
-        per_thread = _READ_AHEAD_BYTES_A_THREAD * _threads(num_threads, 1)
-        read_ahead_bytes = max(_READ_AHEAD_BYTES, per_thread)
+    if read_ahead_bytes is not None:
+        read_ahead_bytes = integer("read_ahead_bytes", read_ahead_bytes, 1, 1 << 62)
     return Options(
         batch_size=integer("batch_size", batch_size, 1, (1 << 31) - 1),
         columns=_column_names(columns),
-        num_threads=num_threads,
-        read_ahead_bytes=integer("read_ahead_bytes", read_ahead_bytes, 1, 1 << 62),
+        num_threads=optional_positive("num_threads", num_threads),
+        read_ahead_bytes=read_ahead_bytes,
         schema=_schema_types(schema),
         format=_format_name(format),
         csv=csv,

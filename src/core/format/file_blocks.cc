@@ -102,7 +102,7 @@ void FileBlocks::TakePoints() {
   own_->clear();
 }
 
-std::string Then(int64_t next) {
+std::string WhatFollows(int64_t next) {
   if (next < 0) return kRestIsLost;
   return "; reading goes on at compressed byte " + std::to_string(next);
 }

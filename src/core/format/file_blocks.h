@@ -56,6 +56,6 @@ class FileBlocks {
 };
 
 /// What a damaged part of a file means for what is behind it: `next` is from GoOn.
-std::string Then(int64_t next);
+std::string WhatFollows(int64_t next);
 
 }  // namespace fast_axolotl

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where the rows of a text file are: IndexText of text_format.h.
+// Where the rows of a text file are, found by one thread or by several: IndexText of
+// text_format.h.
 #include <algorithm>
 #include <memory>
 #include <optional>
@@ -90,7 +91,7 @@ std::vector<Fragment> JoinParts(const std::vector<Fragment>& parts,
 // are counted from its start.
 struct Span {
   int64_t begin;
-  int64_t end;
+  int64_t end;  // the last one's is that of the file once it is read
   std::vector<Fragment> pieces = {};
   int64_t rows = 0;
   int64_t lines = 0;
@@ -114,10 +115,12 @@ constexpr int64_t kLeastSpan = int64_t{4} << 20;
 
 // Cuts a plain file at line ends. No piece of one MiB lies in two spans.
 Result<std::vector<Span>> CutIntoSpans(const Input& input, int num_threads) {
-  // So many for each thread, so that none waits long for the last one.
+  // So many for each thread, so that none waits long for the last one, and none goes on
+  // for long after another has met a fault.
   constexpr int64_t kPerThread = 8;
+  constexpr int64_t kMostSpan = int64_t{64} << 20;
   const int64_t size = input.file.size;
-  int64_t length = std::max(size / (num_threads * kPerThread), kLeastSpan);
+  int64_t length = std::clamp(size / (num_threads * kPerThread), kLeastSpan, kMostSpan);
   length -= length % kFragmentBytes;
   ARROW_ASSIGN_OR_RAISE(const auto file, input.OpenRandomAccess(nullptr));
   std::vector<Span> spans = {{0, kFileEnd}};
@@ -157,10 +160,13 @@ Status IndexSpan(const Input& input, const ReadOptions& options, const TextPass&
 
 // Whether the rows of the file are its lines.
 bool HasLines(const Input& input, const ReadOptions& options, const TextPass& pass) {
-  if (!pass.may_be_lines) return false;
+  if (!pass.lines_are_rows) return false;
   auto stream = input.OpenStream(nullptr);
   if (!stream.ok()) return false;
-  BlockReader reader(*stream, input.file.path, pass.splitter, {}, options.limits);
+  // One JSON object over many lines is told from them by the end of the file only.
+  Limits limits = options.limits;
+  limits.row_bytes = std::min(limits.row_bytes, kLeastSpan);
+  BlockReader reader(*stream, input.file.path, pass.splitter, {}, limits);
   const auto first = reader.Next();
   return first.ok() && *first && (*first)->framing == Framing::kLines;
 }
@@ -168,8 +174,9 @@ bool HasLines(const Input& input, const ReadOptions& options, const TextPass& pa
 // The index of a file whose rows are its lines, made by several threads.
 Result<FileIndex> IndexSpans(const Input& input, const ReadOptions& options,
                              const TextPass& pass) {
-  ARROW_ASSIGN_OR_RAISE(std::vector<Span> spans, CutIntoSpans(input, options.threads));
-  ARROW_RETURN_NOT_OK(ForEach(spans.size(), options.threads, [&](size_t i) {
+  ARROW_ASSIGN_OR_RAISE(std::vector<Span> spans,
+                        CutIntoSpans(input, options.index_threads));
+  ARROW_RETURN_NOT_OK(ForEach(spans.size(), options.index_threads, [&](size_t i) {
     return IndexSpan(input, options, pass, &spans[i]);
   }));
   FileIndex index;
@@ -195,9 +202,13 @@ Result<FileIndex> IndexSpans(const Input& input, const ReadOptions& options,
 Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
                             TextFormat format) {
   ARROW_ASSIGN_OR_RAISE(const TextFile file, format(input, options, nullptr));
-  const bool worth_sharing = !input.codec && input.file.size >= 2 * kLeastSpan;
-  if (options.threads > 1 && worth_sharing && HasLines(input, options, file(nullptr))) {
-    auto index = IndexSpans(input, options, file(nullptr));
+  // Not worth it for less; and a span would refuse a row that one thread comes to in
+  // time.
+  const bool may_share = options.index_threads > 1 && !input.codec &&
+                         input.file.size >= 2 * kLeastSpan &&
+                         options.limits.row_bytes >= BlockReader::kTarget;
+  if (const TextPass pass = file(nullptr); may_share && HasLines(input, options, pass)) {
+    auto index = IndexSpans(input, options, pass);
     // What is wrong is told best by who comes to it from the start.
     if (index.ok()) return index;
   }
@@ -229,7 +240,7 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
     ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(added.status()));
     more = next >= 0;
     index.damages.push_back(
-        MakeDamage(cutter.Break(), added.status(), input.file.path, Then(next)));
+        MakeDamage(cutter.Break(), added.status(), input.file.path, WhatFollows(next)));
   }
   index.fragments = cutter.Finish();
   if (input.codec) {

@@ -56,7 +56,7 @@ struct ReadOptions {
   /// that takes longer than reading.
   bool restart_points = true;
   /// How many threads one file may be indexed with.
-  int threads = 1;
+  int index_threads = 1;
   /// Rows that cannot be read become bad rows, in their places (see bad_rows.h), instead
   /// of an error that ends the pass.
   bool keep_bad_rows = false;

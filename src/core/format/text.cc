@@ -109,8 +109,12 @@ Status RowBegins(const Block& block, std::vector<uint32_t>* begins) {
 Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                           const FileIndex*) {
   return [task = TasksWith(input, options, DecodeBlock)](const Fragment*) {
-    return TextPass{SplitLines,           task, RowBegins, CountNewlines, Resume::kAtLine,
-                    /*may_be_lines=*/true};
+    return TextPass{SplitLines,
+                    task,
+                    RowBegins,
+                    CountNewlines,
+                    Resume::kAtLine,
+                    /*lines_are_rows=*/true};
   };
 }
 

@@ -20,7 +20,7 @@ FragmentReader TasksOfFile(std::shared_ptr<FileBlocks> blocks) {
     if (!block.ok()) {
       ARROW_ASSIGN_OR_RAISE(const int64_t next, blocks->GoOn(block.status()));
       if (next < 0) return block.status();
-      return LostPart(MakeDamage(0, block.status(), blocks->path(), Then(next)));
+      return LostPart(MakeDamage(0, block.status(), blocks->path(), WhatFollows(next)));
     }
     if (!*block) return std::nullopt;
     const int64_t bytes = (*block)->buffer->size();

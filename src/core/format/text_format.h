@@ -36,9 +36,9 @@ struct TextPass {
   /// Counts the lines that end in some text.
   int64_t (*count_lines)(std::string_view) = CountNewlines;
   Resume resume = Resume::kNever;
-  /// Whether the rows of blocks framed as kLines end at a newline and nowhere else; then
+  /// Whether in blocks framed as kLines a row ends at a newline and nowhere else; then
   /// `row_begins` needs no block before its own.
-  bool may_be_lines = false;
+  bool lines_are_rows = false;
 };
 
 /// What the tasks that decode a file's blocks know of it.
@@ -78,7 +78,8 @@ Result<OpenedFile> OpenText(const Input& input, const ReadOptions& options,
                             std::shared_ptr<const FileIndex> index, TextFormat format);
 
 /// Format::index for such a format. A fragment holds the rows that begin in one MiB of
-/// the text or, behind a codec, between two places from which it can be decompressed.
+/// the text or, behind a codec, between two places from which it can be decompressed. A
+/// plain file whose rows are its lines is shared by `options.index_threads`.
 Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
                             TextFormat format);
 

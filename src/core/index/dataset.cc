@@ -17,9 +17,7 @@ constexpr size_t kSampledFiles = 16;
 // long as its input is. Of so many files, the first, inputs are kept all the same.
 constexpr size_t kKeptSpools = 8;
 
-bool IsJson(const Input& input) {
-  return input.format == &kJson || input.format == &kJsonl;
-}
+bool IsJson(const Format* format) { return format == &kJson || format == &kJsonl; }
 
 // Null, or a list of nothing but nulls: the sample does not show what it holds.
 bool IsUnknown(const arrow::DataType& type) {
@@ -75,30 +73,30 @@ BegunPass Dataset::TakeBegun(size_t file, const ReadOptions& options) const {
   return options.columns || options.stable ? nullptr : begun;
 }
 
-Result<Input> Dataset::SampleOf(size_t file) {
+Result<const Format*> Dataset::SampleOf(size_t file) {
   ARROW_ASSIGN_OR_RAISE(Input input, this->input(file));
   ReadOptions all = options_;
   all.columns.reset();
   all.counter = nullptr;
+  // Of temporary files, and these may be large, no more than one at a time.
+  std::unique_lock lock(spool_mutex_, std::defer_lock);
+  if (input.codec && input.format->count) lock.lock();
   ARROW_ASSIGN_OR_RAISE(samples_[file], input.format->sample(input, all));
   BegunPass begun = std::exchange(samples_[file]->begun, nullptr);
   if (file == 0) begun_ = std::move(begun);
-  return input;
+  return input.format;
 }
 
 Result<std::vector<Dataset::SampledFile>> Dataset::SampleFiles(int num_threads) {
   std::vector<SampledFile> sampled(std::min(files_.size(), kSampledFiles));
   const auto sample = [&](size_t k) -> Status {
     const size_t file = k * files_.size() / sampled.size();
-    auto input = SampleOf(file);
-    sampled[k].file = file;
-    if (input.ok()) {
-      sampled[k].input = *std::move(input);
-      return Status::OK();
-    }
+    const auto format = SampleOf(file);
     // Of files that cannot be read, the pass tells.
-    if (!options_.keep_bad_rows || !IsOfData(input.status())) return input.status();
-    sampled[k].failure = input.status();
+    if (!format.ok() && (!options_.keep_bad_rows || !IsOfData(format.status()))) {
+      return format.status();
+    }
+    sampled[k] = {file, format.ok() ? *format : nullptr, format.status()};
     return Status::OK();
   };
   if (sampled.size() == 1 || num_threads == 1) {
@@ -118,15 +116,15 @@ Status Dataset::TakeSample(int num_threads) {
   bool any = false;
   Status failure;
   ARROW_ASSIGN_OR_RAISE(const auto sampled, SampleFiles(num_threads));
-  for (const auto& [file, input, unread] : sampled) {
-    if (!input) {
+  for (const auto& [file, format, unread] : sampled) {
+    if (!format) {
       if (failure.ok()) failure = unread;
       continue;
     }
     any = true;
-    json |= IsJson(*input);
-    csv |= input->format == &kCsv;
-    only_csv &= input->format == &kCsv;
+    json |= IsJson(format);
+    csv |= format == &kCsv;
+    only_csv &= format == &kCsv;
     // Cells are read as strings where kinds meet; what has types of its own is not.
     found = WidenSchema(*found, *samples_[file]->schema,
                         only_csv ? Mixed::kString : Mixed::kJson);

@@ -63,14 +63,14 @@ class Dataset {
         inputs_(files_.size()),
         samples_(files_.size()) {}
 
-  // A sampled file, or why there is no sample of it.
+  // A sampled file; without a format where it could not be read.
   struct SampledFile {
     size_t file = 0;
-    std::optional<Input> input;
-    Status failure;
+    const Format* format = nullptr;
+    Status unread;
   };
 
-  Result<Input> SampleOf(size_t file);
+  Result<const Format*> SampleOf(size_t file);
   Result<std::vector<SampledFile>> SampleFiles(int num_threads);
   Result<std::shared_ptr<arrow::Schema>> FooterOf(size_t file) const;
   Result<int64_t> FooterRows(size_t file) const;
@@ -85,6 +85,7 @@ class Dataset {
   mutable BegunPass begun_;   // of the first file
   mutable std::vector<std::optional<Input>> inputs_;
   std::vector<std::optional<Sample>> samples_;
+  std::mutex spool_mutex_;  // held to sample what has to be decompressed for that
 };
 
 }  // namespace fast_axolotl

@@ -22,7 +22,8 @@ Result<std::vector<FileIndexPtr>> IndexEach(const Dataset& dataset, ReadOptions 
                                             const IndexFile& index_file) {
   std::vector<FileIndexPtr> indexes(dataset.files().size());
   // Where there are fewer files than threads, several of those share a file.
-  options.threads = num_threads / static_cast<int>(std::max<size_t>(indexes.size(), 1));
+  options.index_threads =
+      num_threads / static_cast<int>(std::max<size_t>(indexes.size(), 1));
   ARROW_RETURN_NOT_OK(ForEach(indexes.size(), num_threads, [&](size_t file) -> Status {
     ARROW_ASSIGN_OR_RAISE(const Input input, dataset.input(file));
     ARROW_ASSIGN_OR_RAISE(indexes[file], index_file(input, options));
@@ -48,8 +49,8 @@ Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const ReadOptions& options, int num_threads) {
   ARROW_ASSIGN_OR_RAISE(auto indexes,
                         IndexEach(*dataset, options, num_threads,
-                                  [&](const Input& input, const ReadOptions& shared) {
-                                    return LoadOrGiveUp(store, input, shared);
+                                  [&](const Input& input, const ReadOptions& indexing) {
+                                    return LoadOrGiveUp(store, input, indexing);
                                   }));
   return std::make_shared<const DatasetIndex>(std::move(indexes));
 }
@@ -62,8 +63,8 @@ Result<int64_t> CountFiles(const std::shared_ptr<const Dataset>& dataset,
       auto indexes,
       IndexEach(
           *dataset, counting, num_threads,
-          [](const Input& input, const ReadOptions& shared) -> Result<FileIndexPtr> {
-            ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, shared));
+          [](const Input& input, const ReadOptions& indexing) -> Result<FileIndexPtr> {
+            ARROW_ASSIGN_OR_RAISE(FileIndex index, input.format->index(input, indexing));
             return std::make_shared<const FileIndex>(std::move(index));
           }));
   return DatasetIndex(std::move(indexes)).rows();

@@ -9,7 +9,8 @@
 
 namespace fast_axolotl {
 
-/// Finds the fragments of all files, several files at a time on `num_threads` threads.
+/// Finds the fragments of all files, on `num_threads` threads: several files at a time,
+/// and where there are fewer files than threads, several threads in each.
 /// What may end the work of the calling thread ends that of the others.
 Result<std::shared_ptr<const DatasetIndex>> IndexFiles(
     const std::shared_ptr<const Dataset>& dataset, const IndexStore& store,

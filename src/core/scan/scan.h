@@ -27,7 +27,7 @@ struct ScanOptions {
   /// 0: the thread that calls Next does the work.
   int num_threads = 1;
   /// About how much may be decoded and not yet delivered.
-  int64_t read_ahead_bytes = int64_t{32} << 20;
+  int64_t read_ahead_bytes = int64_t{12} << 20;
   /// Where the time that threads spend on reading and decoding is added up, in ns.
   std::shared_ptr<std::atomic<int64_t>> decode_time = nullptr;
 };

@@ -273,14 +273,18 @@ void SizeBatches(const parquet::RowGroupMetaData& row_group, RowGroup* group) {
   }
   int64_t bytes = 0;
   for (const int leaf : leaves) bytes += DecodedBytes(row_group, leaf);
-  // Of a small row group several all the same: while the first is made into Python
-  // values, the next is decoded.
+  // Of a small row group several all the same, unless it is tiny: while the first is made
+  // into Python values, the next is decoded.
   constexpr int64_t kBatches = 6;
   constexpr int64_t kLeastBytes = int64_t{256} << 10;
-  group->batch_bytes = std::clamp(bytes / kBatches, kLeastBytes, kBatchBytes);
   const int64_t row_bytes = bytes / std::max<int64_t>(group->rows, 1) + 1;
-  group->batch_rows =
-      std::clamp<int64_t>(group->batch_bytes / row_bytes, 1, kMaxBatchRows);
+  const int64_t most = std::clamp<int64_t>(kBatchBytes / row_bytes, 1, kMaxBatchRows);
+  const int64_t few =
+      std::max(kLeastBytes / row_bytes, (group->rows + kBatches - 1) / kBatches);
+  group->batch_rows = std::clamp<int64_t>(few, 1, most);
+  group->batch_bytes =
+      std::min(std::min(group->batch_rows, std::max<int64_t>(group->rows, 1)) * row_bytes,
+               kBatchBytes);
   group->reader->set_batch_size(group->batch_rows);
 }
 

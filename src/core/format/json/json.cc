@@ -318,7 +318,7 @@ Result<TextFile> OpenFile(const Input& input, const ReadOptions& options,
                     CountNewlines,
                     // Whether a row is whole its closing brace tells.
                     format == &kJsonl ? Resume::kAtRow : Resume::kNever,
-                    /*may_be_lines=*/true};
+                    /*lines_are_rows=*/true};
   };
 }
 
