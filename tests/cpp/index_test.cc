@@ -4,6 +4,8 @@
 #include <zstd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
@@ -12,7 +14,9 @@
 
 #include "core/codec/codec.h"
 #include "core/format/format.h"
+#include "core/format/input.h"
 #include "core/index/store.h"
+#include "core/source/file.h"
 #include "streams.h"
 
 namespace fast_axolotl {
@@ -133,6 +137,34 @@ TEST(Index, NoBodyCrashesBehindAChecksumThatFits) {
       }
     }
   }
+}
+
+TEST(Index, OfLinesIsTheSameFromSeveralThreads) {
+  // So long that it is shared.
+  std::string text = "\n\n";
+  for (int64_t row = 0; text.size() < (size_t{12} << 20); ++row) {
+    text += std::string(static_cast<size_t>(row * 7919 % 3000), 'x') + '\n';
+    if (row % 5 == 0) text += '\n';
+  }
+  const std::string path = testing::TempDir() + "fast_axolotl_lines.txt";
+  std::ofstream(path, std::ios::binary) << text;
+  const auto file = StatFile(path);
+  ASSERT_TRUE(file.ok()) << file.status();
+  const auto input = DetectInput(*file, nullptr);
+  ASSERT_TRUE(input.ok()) << input.status();
+  ReadOptions options;
+  const auto alone = input->format->index(*input, options);
+  ASSERT_TRUE(alone.ok()) << alone.status();
+  EXPECT_GT(alone->fragments.size(), 10);
+  for (const int threads : {2, 7}) {
+    options.index_threads = threads;
+    options.counter = std::make_shared<ByteCounter>(0);
+    const auto shared = input->format->index(*input, options);
+    ASSERT_TRUE(shared.ok()) << shared.status();
+    EXPECT_EQ(Shown(*shared), Shown(*alone));
+    EXPECT_EQ(*options.counter, file->size);  // not twice, as after a fault
+  }
+  std::remove(path.c_str());
 }
 
 // --- restart points -------------------------------------------------------------------
