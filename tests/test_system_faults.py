@@ -409,6 +409,36 @@ def test_no_row_is_left_out_for_want_of_memory(suffix, tmp_path):
     assert (rows, bad, kind) == (0, 0, "MemoryError"), text
 
 
+LATE_LIMIT = """
+import json, resource, sys
+import fast_axolotl
+first, path, mib = sys.argv[1:]
+fast_axolotl.count_rows(first)  # before the limit: the allocator is chosen now
+pages = int(open("/proc/self/statm").read().split()[0])
+most = pages * resource.getpagesize() + (int(mib) << 20)
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+try:
+    print(json.dumps([fast_axolotl.build_index(path, num_threads=8), ""]))
+except MemoryError as error:
+    print(json.dumps([-1, str(error)]))
+"""
+
+
+@LINUX
+@pytest.mark.parametrize("mib", [16, 18, 20, 22, 30, 80])
+def test_memory_that_is_limited_after_a_first_use(mib, tmp_path):
+    """One thread indexes then: several would crash in the allocator."""
+    first = tmp_path / "first.jsonl"
+    first.write_text('{"v": 1}\n')
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"v": "' + "x" * 1000 + '"}\n')
+    path.write_text(path.read_text() * 40_000)
+    for i in range(3):
+        cache = tmp_path / f"cache{i}"
+        rows, text = run(LATE_LIMIT, first, path, mib, FAST_AXOLOTL_CACHE=cache)
+        assert rows == 40_000, text
+
+
 # --- a full disk ----------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/common/memory.h"
 #include "core/common/stop.h"
 
 namespace fast_axolotl {
@@ -44,7 +45,9 @@ Status ForEach(size_t count, int num_threads, const std::function<Status(size_t)
 
   std::vector<std::thread> threads;
   const auto wanted =
-      std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count);
+      NewThreadsMayAllocate()
+          ? std::min<size_t>(static_cast<size_t>(std::max(num_threads, 1)), count)
+          : size_t{0};
   running = static_cast<int>(wanted);
   const Status started = Guarded([&] {
     while (threads.size() < wanted) threads.emplace_back(work);

@@ -10,7 +10,8 @@ namespace fast_axolotl {
 
 /// Calls `body` for each number below `count`, in rising order, on so many threads (at
 /// least one) while this one waits and looks at CheckStop; on this one where none can be
-/// started. Returns the error of the lowest number; after one, no more are begun.
+/// started or would be safe. Returns the error of the lowest number; after one, no more
+/// are begun.
 Status ForEach(size_t count, int num_threads, const std::function<Status(size_t)>& body);
 
 }  // namespace fast_axolotl

@@ -33,6 +33,10 @@ arrow::MemoryPool* BufferPool() {
   return pool;
 }
 
+bool NewThreadsMayAllocate() {
+  return !IsLimited() || BufferPool()->backend_name() != "jemalloc";
+}
+
 void KeepFreedMemory() {
 #ifdef __GLIBC__
   // The largest block that moves the thresholds is 32 MiB; its pages are never touched.

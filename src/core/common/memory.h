@@ -12,6 +12,11 @@ namespace fast_axolotl {
 /// backend that ARROW_DEFAULT_MEMORY_POOL names is used instead.
 arrow::MemoryPool* BufferPool();
 
+/// Whether a new thread can take from BufferPool(). Not where the process has been given
+/// a limit since that was chosen: jemalloc crashes if there is no room for what a new
+/// thread needs.
+bool NewThreadsMayAllocate();
+
 /// Lets glibc's malloc keep up to 64 MB that were freed at the end of its heap, where by
 /// default it gives back all beyond 128 KiB: the lists of each batch would be laid out in
 /// fresh pages, which took a quarter of the time of lists of tokens. It is malloc's own
