@@ -163,7 +163,7 @@ def _files_of_glob(pattern: str) -> list[str]:
 
 
 def _by_bytes(names: list[str]) -> list[str]:
-    ascii_only = all(map(str.isascii, names))
+    ascii_only = "".join(names).isascii()
     return sorted(names) if ascii_only else sorted(names, key=os.fsencode)
 
 
@@ -204,9 +204,9 @@ def _folders(folder: str, above: tuple[tuple[int, int], ...]) -> Iterator[str]:
 def _files_of_folder(folder: str) -> list[str]:
     # All suffixes begin with a dot, and there may be very many files.
     by_end: dict[str, list[str]] = {}
-    for relative in _walk(folder, "", ()):
-        _, _, end = relative[relative.rfind("/") + 1 :].partition(".")
-        by_end.setdefault(end, []).append(relative)
+    for below, names in _walk(folder, "", ()):
+        for name in names:
+            by_end.setdefault(name.partition(".")[2], []).append(below + name)
     by_format: dict[str, list[str]] = {}
     for end, names in by_end.items():
         format_name = _core.detect_name(os.fsencode(f".{end}"))[0] if end else None
@@ -238,10 +238,13 @@ def _files_of_folder(folder: str) -> list[str]:
 
 
 def _walk(
-    folder: str, relative: str, above: tuple[tuple[int, int], ...]
-) -> Iterator[str]:
-    """The files below a folder, relative to it; links are followed, never in circles."""
-    here = os.path.join(folder, relative) if relative else folder
+    folder: str, below: str, above: tuple[tuple[int, int], ...]
+) -> Iterator[tuple[str, list[str]]]:
+    """The folders below one, "" or ending in a slash, each with the names of its files.
+
+    Links are followed, never in circles.
+    """
+    here = os.path.join(folder, below)
     info = os.stat(here)
     identity = (info.st_dev, info.st_ino)
     if identity in above:
@@ -249,20 +252,22 @@ def _walk(
     listed = _listed_files(here)
     if listed is not None:
         # One that is missing is kept: opening it says so.
-        yield from (os.path.join(relative, name) for name in listed)
+        yield below, listed
         return
+    files, folders = [], []
     with os.scandir(here) as entries:
         for entry in entries:
             name = entry.name
-            if name.startswith((".", "_")) or name in _HF_METADATA:
+            if name[0] in "._" or name in _HF_METADATA:
                 continue
-            if relative:
-                name = f"{relative}/{name}"
             if entry.is_dir():
-                yield from _walk(folder, name, (*above, identity))
+                folders.append(name)
             elif entry.is_file() or entry.is_symlink():
                 # A link that leads nowhere is kept: opening it says so.
-                yield name
+                files.append(name)
+    yield below, files
+    for name in folders:
+        yield from _walk(folder, f"{below}{name}/", (*above, identity))
 
 
 def _listed_files(folder: str) -> list[str] | None:
