@@ -22,8 +22,6 @@ constexpr int64_t kFragmentBytes = int64_t{1} << 20;
 // Cuts a file into pieces of one MiB while its rows go by.
 class Cutter {
  public:
-  explicit Cutter(int64_t (*count_lines)(std::string_view)) : count_lines_(count_lines) {}
-
   // What comes next does not follow what came before. Returns where it breaks, in rows.
   int64_t Break() {
     if (!pieces_.empty()) pieces_.back().end = end_;
@@ -31,14 +29,16 @@ class Cutter {
     return row_ + breaks_++;
   }
 
-  void Add(const Block& block, const std::vector<uint32_t>& begins) {
+  Status Add(const Block& block, const TextPass& pass) {
+    begins_.clear();
+    ARROW_RETURN_NOT_OK(pass.row_begins(block, &begins_));
     int64_t line = block.line;
     uint32_t counted = 0;
-    for (const uint32_t begin : begins) {
+    for (const uint32_t begin : begins_) {
       const int64_t at = block.offset + begin;
       if (pieces_.empty() || broken_ ||
           at / kFragmentBytes != pieces_.back().begin / kFragmentBytes) {
-        line += count_lines_(block.text().substr(counted, begin - counted));
+        line += pass.count_lines(block.text().substr(counted, begin - counted));
         counted = begin;
         if (!pieces_.empty() && !broken_) pieces_.back().end = at;
         broken_ = false;
@@ -48,6 +48,7 @@ class Cutter {
       ++row_;
     }
     end_ = block.offset + block.size;
+    return Status::OK();
   }
 
   int64_t rows() const { return row_; }
@@ -58,7 +59,7 @@ class Cutter {
   }
 
  private:
-  int64_t (*const count_lines_)(std::string_view);
+  std::vector<uint32_t> begins_;  // of the rows of a block
   std::vector<Fragment> pieces_;
   int64_t row_ = 0;
   int64_t end_ = 0;
@@ -141,15 +142,12 @@ Status IndexSpan(const Input& input, const ReadOptions& options, const TextPass&
   BlockReader reader(std::move(stream), input.file.path, SplitLines,
                      {.offset = span->begin, .count_lines = pass.count_lines},
                      options.limits);
-  Cutter cutter(pass.count_lines);
-  std::vector<uint32_t> begins;
+  Cutter cutter;
   for (;;) {
     ARROW_RETURN_NOT_OK(CheckStop());
     ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, reader.Next());
     if (!block) break;
-    begins.clear();
-    ARROW_RETURN_NOT_OK(pass.row_begins(*block, &begins));
-    cutter.Add(*block, begins);
+    ARROW_RETURN_NOT_OK(cutter.Add(*block, pass));
   }
   span->end = reader.position().offset;
   span->rows = cutter.rows();
@@ -216,17 +214,13 @@ Result<FileIndex> IndexText(const Input& input, const ReadOptions& options,
   ARROW_ASSIGN_OR_RAISE(
       auto blocks, FileBlocks::Open(input, options, file(nullptr),
                                     options.restart_points ? &index.points : nullptr));
-  const TextPass& pass = blocks->pass();
-  Cutter cutter(pass.count_lines);
-  std::vector<uint32_t> begins;
+  Cutter cutter;
   // Adds a block; false at the end of the file.
   const auto add_block = [&]() -> Result<bool> {
     ARROW_ASSIGN_OR_RAISE(const std::optional<Block> block, blocks->Next());
     if (!block) return false;
     index.framing = block->framing;
-    begins.clear();
-    ARROW_RETURN_NOT_OK(pass.row_begins(*block, &begins));
-    cutter.Add(*block, begins);
+    ARROW_RETURN_NOT_OK(cutter.Add(*block, blocks->pass()));
     return true;
   };
   for (bool more = true; more;) {
