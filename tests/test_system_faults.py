@@ -412,13 +412,18 @@ def test_no_row_is_left_out_for_want_of_memory(suffix, tmp_path):
 LATE_LIMIT = """
 import json, resource, sys
 import fast_axolotl
-first, path, mib = sys.argv[1:]
+work, first, path, mib = sys.argv[1:]
 fast_axolotl.count_rows(first)  # before the limit: the allocator is chosen now
 pages = int(open("/proc/self/statm").read().split()[0])
 most = pages * resource.getpagesize() + (int(mib) << 20)
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 try:
-    print(json.dumps([fast_axolotl.build_index(path, num_threads=8), ""]))
+    if work == "index":
+        rows = fast_axolotl.build_index(path, num_threads=8)
+    else:
+        reader = fast_axolotl.streaming_dataset_reader(path, 1000, num_threads=8)
+        rows = sum(len(batch["v"]) for batch in reader)
+    print(json.dumps([rows, ""]))
 except MemoryError as error:
     print(json.dumps([-1, str(error)]))
 """
@@ -426,8 +431,9 @@ except MemoryError as error:
 
 @LINUX
 @pytest.mark.parametrize("mib", [16, 18, 20, 22, 30, 80])
-def test_memory_that_is_limited_after_a_first_use(mib, tmp_path):
-    """One thread indexes then: several would crash in the allocator."""
+@pytest.mark.parametrize("work", ["index", "read"])
+def test_memory_that_is_limited_after_a_first_use(work, mib, tmp_path):
+    """One thread does the work then: new ones would crash in the allocator."""
     first = tmp_path / "first.jsonl"
     first.write_text('{"v": 1}\n')
     path = tmp_path / "data.jsonl"
@@ -435,7 +441,7 @@ def test_memory_that_is_limited_after_a_first_use(mib, tmp_path):
     path.write_text(path.read_text() * 40_000)
     for i in range(3):
         cache = tmp_path / f"cache{i}"
-        rows, text = run(LATE_LIMIT, first, path, mib, FAST_AXOLOTL_CACHE=cache)
+        rows, text = run(LATE_LIMIT, work, first, path, mib, FAST_AXOLOTL_CACHE=cache)
         assert rows == 40_000, text
 
 

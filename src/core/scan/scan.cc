@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "arrow/array/array_binary.h"
+#include "core/common/memory.h"
 #include "core/common/stop.h"
 
 namespace fast_axolotl {
@@ -147,6 +148,7 @@ Result<std::optional<Piece>> Scan::PassOver(const Status& error) {
 }
 
 Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
+  if (threads_.empty() && !NewThreadsMayAllocate()) scan_.num_threads = 0;
   if (threads_.empty() && !stop_ && scan_.num_threads > 0) {
     const Status started = Guarded([&] {
       for (int i = 0; i < scan_.num_threads; ++i) {

@@ -90,7 +90,7 @@ class Scan {
 
   const std::shared_ptr<const Dataset> dataset_;
   const ReadOptions options_;
-  const ScanOptions scan_;
+  ScanOptions scan_;
   const std::shared_ptr<const DatasetIndex> index_;  // null: all files, front to back
   const std::vector<ScanUnit> units_;
   OpenedFiles opened_;
