@@ -4,7 +4,7 @@
 // FAULTS, or what set_faults was last called with: any number of "CALL WHAT FIRST
 // COUNT;", where WHAT is the number of an errno, "short" (at most 7 bytes are read or
 // written) or "slow" (50 ms): of the matching calls CALL, those numbered FIRST up to
-// FIRST + COUNT, from 0.
+// FIRST + COUNT, from 0. Behind fail_new(N), C++'s operator new fails once, N calls on.
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -127,4 +127,19 @@ MAKE(mkostemp64)
 int rename(const char* from, const char* to) {
   FAIL(Fault("rename", from, NULL), -1);
   return REAL(rename)(from, to);
+}
+
+static atomic_long news = -1;
+
+void fail_new(long after) { atomic_store(&news, after); }
+
+void _ZSt17__throw_bad_allocv(void);  // std::__throw_bad_alloc()
+
+void* _Znwm(size_t size) {  // operator new(std::size_t)
+  if (atomic_load(&news) >= 0 && atomic_fetch_sub(&news, 1) == 0) {
+    _ZSt17__throw_bad_allocv();
+  }
+  void* const memory = malloc(size ? size : 1);
+  if (!memory) _ZSt17__throw_bad_allocv();
+  return memory;
 }

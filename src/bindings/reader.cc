@@ -252,14 +252,14 @@ class Reader {
       std::optional<Batch> batch = Taken(&unmade_);
       if (!batch) batch = NextRows();
       if (!batch) return {};
-      if (batch->gathered()) {
-        const ReleasedGil released;
-        for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
-      }
       nb::object dict;
       try {
+        if (batch->gathered()) {
+          const ReleasedGil released;
+          for (Piece& piece : batch->pieces) piece = GatherOrThrow(piece);
+        }
         dict = Lists(&*batch);
-      } catch (const nb::python_error&) {
+      } catch (...) {
         unmade_ = std::move(batch);
         throw;
       }
@@ -294,7 +294,7 @@ class Reader {
     for (;;) {
       std::optional<OutputBatch> batch = Taken(&unhanded_);
       if (batch) {
-        // A signal came in the way of handing it over.
+        // An exception came in the way of handing it over.
       } else if (any_lane_) {
         std::optional<Batch> rows = NextRows();
         if (rows) batch = Make(std::move(*rows));
@@ -337,7 +337,7 @@ class Reader {
         faulty_.TakeOut(misfit, fits, &batch->origin);
         *batch = Make(batch->origin);
       }
-    } catch (const nb::python_error&) {
+    } catch (...) {
       // Python code runs there, and signal handlers between.
       unhanded_ = std::move(*batch);
       throw;
@@ -347,7 +347,7 @@ class Reader {
     return given;
   }
 
-  // What a signal came in the way of, unless nothing is wanted any more.
+  // What an exception came in the way of, unless nothing is wanted any more.
   template <typename T>
   std::optional<T> Taken(std::optional<T>* kept) const {
     std::optional<T> taken = std::exchange(*kept, std::nullopt);
@@ -389,10 +389,13 @@ class Reader {
   auto Wait(const Next& next) -> std::decay_t<decltype(*next(kPatience))> {
     for (;;) {
       if (closed_) return std::nullopt;
+      // Nothing may be given behind what is lost with an error. Lanes are read again.
+      if (!failure_.ok()) Throw(failure_);
       auto batch = [&] {
         const ReleasedGil released;
-        return next(kPatience);
+        return Guarded([&] { return next(kPatience); });
       }();
+      if (!any_lane_) failure_ = batch.status();
       auto found = ValueOf(std::move(batch));
       if (!found) {
         // Only now: an exception must not take a batch with it.
@@ -438,7 +441,8 @@ class Reader {
   int64_t batches_left_out_ = 0;
   bool cut_ = false;  // the batch given last: see Batch
   nb::object held_;   // the batch given last, until it is let go
-  // Batches that a signal came in the way of, rows and outputs.
+  Status failure_;
+  // Batches that an exception came in the way of, rows and outputs.
   std::optional<Batch> unmade_;
   std::optional<OutputBatch> unhanded_;
 };

@@ -244,7 +244,7 @@ def _walk(
 
     Links are followed, never in circles.
     """
-    here = os.path.join(folder, below)
+    here = os.path.join(folder, below[:-1]) if below else folder
     info = os.stat(here)
     identity = (info.st_dev, info.st_ino)
     if identity in above:

@@ -20,7 +20,8 @@ bool IsLimited() {
   return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
-// Another pool, whose large blocks are laid out in huge pages.
+// Another pool, whose large blocks are laid out in huge pages. What was asked for
+// outlives a block: small ones that come to lie there have such pages, too.
 class HugePagePool : public arrow::MemoryPool {
  public:
   explicit HugePagePool(arrow::MemoryPool* pool) : pool_(pool) {}
@@ -50,9 +51,9 @@ class HugePagePool : public arrow::MemoryPool {
 
  private:
   // Only the huge pages that lie in the block as a whole: what is beside it is not ours.
-  static void Advise(uint8_t* block, int64_t size) {
+  static void Advise([[maybe_unused]] uint8_t* block, [[maybe_unused]] int64_t size) {
 #ifdef MADV_HUGEPAGE
-    // On x86-64; of a kernel with larger ones too little is asked for, and ignored.
+    // With pages of 4 KiB. Where both are larger it is what they are, or is ignored.
     constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
     constexpr int64_t kLarge = int64_t{4} << 20;
     if (size < kLarge) return;
@@ -76,8 +77,9 @@ arrow::MemoryPool* ChoosePool() {
   if (IsLimited()) return arrow::system_memory_pool();
   arrow::MemoryPool* pool = nullptr;
   if (arrow::jemalloc_memory_pool(&pool).ok()) {
-    static HugePagePool huge(pool);
-    return &huge;
+    // Never destroyed: buffers may be freed after statics are gone.
+    static auto* const huge = new HugePagePool(pool);
+    return huge;
   }
   return arrow::default_memory_pool();
 }

@@ -24,6 +24,17 @@ LaneSet::LaneSet(PlannedSource source, int64_t lanes, ScanOptions scan)
 
 Result<std::optional<Batch>> LaneSet::Next(int64_t lane, int64_t number,
                                            std::chrono::milliseconds timeout) {
+  auto batch = Guarded([&] { return Give(lane, number, timeout); });
+  if (!batch.ok()) {
+    // What was on its way may not be whole. Whoever asks again has it read again.
+    lanes_.erase(lane);
+    search_.reset();
+  }
+  return batch;
+}
+
+Result<std::optional<Batch>> LaneSet::Give(int64_t lane, int64_t number,
+                                           std::chrono::milliseconds timeout) {
   if (search_ && search_->lane == lane && search_->number == number) {
     return Replace(timeout);
   }

@@ -49,6 +49,8 @@ class LaneSet {
     std::optional<Good> found;
   };
 
+  Result<std::optional<Batch>> Give(int64_t lane, int64_t number,
+                                    std::chrono::milliseconds timeout);
   Result<std::optional<Batch>> Read(int64_t lane, int64_t number,
                                     std::chrono::milliseconds timeout);
   Result<std::optional<Batch>> Replace(std::chrono::milliseconds timeout);

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/common/memory.h"
 #include "core/common/stop.h"
 #include "core/common/text.h"
 
@@ -97,41 +98,48 @@ bool OutputReader::Push(OutputBatch output, Status end) {
 
 void OutputReader::Work() {
   const StopScope scope(&stop_);
+  while (WorkOnce(kPatience)) {
+  }
+}
+
+// Makes the next output, unless the time ends first. False if nobody wants any more.
+bool OutputReader::WorkOnce(std::chrono::milliseconds timeout) {
+  bool more = false;
   const Status worked = Guarded([&] {
-    while (MakeNext()) {
-    }
+    more = MakeNext(timeout);
     return Status::OK();
   });
-  if (worked.ok()) return;
+  if (worked.ok()) return more;
   const std::lock_guard lock(mutex_);
   end_ = worked;
   ended_ = true;
   ready_.notify_all();
+  return false;
 }
 
-// False if nobody wants any more.
-bool OutputReader::MakeNext() {
-  for (;;) {
-    {
-      std::lock_guard lock(mutex_);
-      if (stop_) return false;
-    }
-    auto batch = Guarded([&] { return next_(kPatience); });
-    if (batch.ok() && !*batch) continue;
-    Status failure;
-    OutputBatch output;
-    if (!batch.ok()) {
-      failure = batch.status();
-    } else if (!(*batch)->is_end()) {
-      auto made = Make(std::move(**batch), &failure);
-      if (made.ok()) output = std::move(*made);
-    }
-    return Push(std::move(output), std::move(failure));
+bool OutputReader::MakeNext(std::chrono::milliseconds timeout) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stop_) return false;
   }
+  auto batch = Guarded([&] { return next_(timeout); });
+  if (batch.ok() && !*batch) return true;
+  Status failure;
+  OutputBatch output;
+  if (!batch.ok()) {
+    failure = batch.status();
+  } else if (!(*batch)->is_end()) {
+    auto made = Make(std::move(**batch), &failure);
+    if (made.ok()) output = std::move(*made);
+  }
+  return Push(std::move(output), std::move(failure));
 }
 
 Result<std::optional<OutputBatch>> OutputReader::Next(std::chrono::milliseconds timeout) {
-  if (!thread_.joinable()) {
+  if (!thread_.joinable() && !NewThreadsMayAllocate()) {
+    if (slots_.empty() && !ended_) WorkOnce(timeout);
+    timeout = {};
+  } else if (!thread_.joinable()) {
     const Status started = Guarded([&] {
       thread_ = std::thread([this] { Work(); });
       return Status::OK();

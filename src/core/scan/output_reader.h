@@ -19,7 +19,8 @@ namespace fast_axolotl {
 /// Where batches come from; see BatchReader::Next.
 using NextBatch = std::function<Result<std::optional<Batch>>(std::chrono::milliseconds)>;
 
-/// Makes the outputs of batches on a thread of its own, ahead of the caller.
+/// Makes the outputs of batches on a thread of its own, ahead of the caller; on the
+/// caller's where new threads may not allocate.
 class OutputReader {
  public:
   OutputReader(std::shared_ptr<const Dataset> dataset, NextBatch next,
@@ -32,7 +33,8 @@ class OutputReader {
 
  private:
   void Work();
-  bool MakeNext();
+  bool WorkOnce(std::chrono::milliseconds timeout);
+  bool MakeNext(std::chrono::milliseconds timeout);
   Result<OutputBatch> Make(Batch batch, Status* failure);
   bool Push(OutputBatch output, Status end);
 
@@ -42,7 +44,7 @@ class OutputReader {
   };
 
   const std::shared_ptr<const Dataset> dataset_;
-  NextBatch next_;  // of the thread alone
+  NextBatch next_;  // of the thread alone, where there is one
   const OutputOptions options_;
   const int64_t read_ahead_bytes_;
 

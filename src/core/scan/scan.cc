@@ -148,6 +148,7 @@ Result<std::optional<Piece>> Scan::PassOver(const Status& error) {
 }
 
 Result<std::optional<Piece>> Scan::Next(std::chrono::milliseconds timeout) {
+  // For good: one that is started later would crash as well.
   if (threads_.empty() && !NewThreadsMayAllocate()) scan_.num_threads = 0;
   if (threads_.empty() && !stop_ && scan_.num_threads > 0) {
     const Status started = Guarded([&] {

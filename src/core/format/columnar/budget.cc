@@ -38,8 +38,10 @@ class BudgetedPool : public arrow::CappedMemoryPool {
 };
 
 arrow::MemoryPool* DecodePool() {
-  static BudgetedPool pool(BufferPool(), arrow::internal::GetTotalMemoryBytes() / 4 * 3);
-  return &pool;
+  // Never destroyed: buffers may be freed after statics are gone.
+  static auto* const pool =
+      new BudgetedPool(BufferPool(), arrow::internal::GetTotalMemoryBytes() / 4 * 3);
+  return pool;
 }
 
 DecodeBudget::DecodeBudget(int64_t bytes) : outer_(current), bytes_(bytes) {
