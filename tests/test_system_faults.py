@@ -426,7 +426,8 @@ try:
         rows = fast_axolotl.build_index(path, num_threads=8)
     else:
         rows = 0
-        for batch in fast_axolotl.StreamingDataset(path, 1000, num_threads=8, output=work):
+        dataset = fast_axolotl.StreamingDataset(path, num_threads=8, output=work)
+        for batch in dataset:
             rows += len(batch["v"])
     print(json.dumps([rows, ""]))
 except MemoryError as error:
