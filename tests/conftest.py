@@ -2,6 +2,9 @@
 """Fixtures of several test files; and no test reads or writes the user's cache."""
 
 import gzip
+import shutil
+import subprocess
+from pathlib import Path
 
 import calls
 import command_line
@@ -99,3 +102,18 @@ def long_work(tmp_path_factory):
     )
     path.write_bytes(member * 800)
     return path
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """The library to preload."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    library = tmp_path_factory.mktemp("shim") / "fault_shim.so"
+    source = Path(__file__).with_name("fault_shim.c")
+    subprocess.run(
+        [compiler, "-O1", "-shared", "-fPIC", "-o", library, source, "-ldl", "-lstdc++"],
+        check=True,
+    )
+    return library

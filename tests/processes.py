@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Code that is run in a process of its own, and what a process leaves behind."""
 
+import json
 import os
 import subprocess
 import sys
@@ -39,6 +40,21 @@ def python(code, *args, seconds=60, cwd=None):
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr[-3000:])
     assert not done.stderr
     return done.stdout
+
+
+def run(script, *arguments, seconds=60, prefix=(), **variables):
+    """What a script prints, as JSON."""
+    ran = subprocess.run(
+        [*prefix, sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
+        env={**os.environ, **{name: str(value) for name, value in variables.items()}},
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-3000:]
+    assert "Warning" not in ran.stderr
+    return json.loads(ran.stdout.splitlines()[-1])
 
 
 def count_threads():
