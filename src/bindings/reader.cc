@@ -441,7 +441,7 @@ class Reader {
   int64_t batches_left_out_ = 0;
   bool cut_ = false;  // the batch given last: see Batch
   nb::object held_;   // the batch given last, until it is let go
-  Status failure_;
+  Status failure_;    // what ended the pass; comes again when more is asked for
   // Batches that an exception came in the way of, rows and outputs.
   std::optional<Batch> unmade_;
   std::optional<OutputBatch> unhanded_;

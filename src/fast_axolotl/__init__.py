@@ -112,15 +112,17 @@ if not TYPE_CHECKING:  # which would take any misspelt name for an attribute
     def __getattr__(name: str) -> object:
         # The dataset class derives from torch's, and importing torch takes seconds.
         if name in {"RustStreamingDataset", "StreamingDataset"}:
-            from fast_axolotl import _dataset, _epochs
+            from fast_axolotl import _dataset
+            from fast_axolotl._with_torch import with_torch
 
-            made = _epochs.with_torch(_dataset.StreamingDataset, "RustStreamingDataset")
+            made = with_torch(_dataset.StreamingDataset, "RustStreamingDataset")
             globals().update(RustStreamingDataset=made, StreamingDataset=made)
             return made
         if name == "MixedDataset":
-            from fast_axolotl import _epochs, _mix
+            from fast_axolotl import _mix
+            from fast_axolotl._with_torch import with_torch
 
-            globals()[name] = _epochs.with_torch(_mix.MixedDataset, name)
+            globals()[name] = with_torch(_mix.MixedDataset, name)
             return globals()[name]
         if name in _LATER:
             from importlib import import_module

@@ -8,7 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fast_axolotl import _core, _options, _state, _topology
 from fast_axolotl._board import Board
@@ -481,28 +481,3 @@ class EpochDataset(ABC):
         own = _state.parse_worker(state).own if "own" in state else None
         start = max(found.batch, self._first)
         return Run(topology, found.epoch, start, given, found.cursors, own)
-
-
-Made = TypeVar("Made", bound=EpochDataset)
-
-
-def with_torch(cls: type[Made], name: str) -> type[Made]:
-    """Return the class, made a torch ``IterableDataset`` where torch is there.
-
-    Importing torch takes seconds, so it waits until the class is first asked for.
-    """
-    bases: tuple[type, ...] = (cls,)
-    try:
-        from torch.utils.data import IterableDataset
-    except ImportError:
-        pass
-    else:
-        bases = (cls, IterableDataset)
-    members = {
-        "__doc__": cls.__doc__,
-        "__module__": "fast_axolotl",
-        "__qualname__": name,
-    }
-    # An abstract class is made by its own metaclass.
-    make = cast("Callable[..., type[Made]]", type(cls))
-    return make(name, bases, members)

@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/common/memory.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 
+#include <cstdint>
 #include <cstdlib>
+#include <string>
+
+#include "core/common/error.h"
 
 namespace fast_axolotl {
 
@@ -15,6 +20,55 @@ bool IsLimited() {
   return ::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 }
 
+// Another pool, whose large blocks are laid out in huge pages. What was asked for
+// outlives a block: small ones that come to lie there have such pages, too.
+class HugePagePool : public arrow::MemoryPool {
+ public:
+  explicit HugePagePool(arrow::MemoryPool* pool) : pool_(pool) {}
+
+  Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override {
+    ARROW_RETURN_NOT_OK(pool_->Allocate(size, alignment, out));
+    Advise(*out, size);
+    return Status::OK();
+  }
+  Status Reallocate(int64_t old_size, int64_t new_size, int64_t alignment,
+                    uint8_t** ptr) override {
+    ARROW_RETURN_NOT_OK(pool_->Reallocate(old_size, new_size, alignment, ptr));
+    if (new_size > old_size) Advise(*ptr, new_size);
+    return Status::OK();
+  }
+  void Free(uint8_t* buffer, int64_t size, int64_t alignment) override {
+    pool_->Free(buffer, size, alignment);
+  }
+  void ReleaseUnused() override { pool_->ReleaseUnused(); }
+  int64_t bytes_allocated() const override { return pool_->bytes_allocated(); }
+  int64_t max_memory() const override { return pool_->max_memory(); }
+  int64_t total_bytes_allocated() const override {
+    return pool_->total_bytes_allocated();
+  }
+  int64_t num_allocations() const override { return pool_->num_allocations(); }
+  std::string backend_name() const override { return pool_->backend_name(); }
+
+ private:
+  // Only the huge pages that lie in the block as a whole: what is beside it is not ours.
+  static void Advise([[maybe_unused]] uint8_t* block, [[maybe_unused]] int64_t size) {
+#ifdef MADV_HUGEPAGE
+    // With pages of 4 KiB. Where both are larger it is what they are, or is ignored.
+    constexpr uintptr_t kHugePage = uintptr_t{2} << 20;
+    constexpr int64_t kLarge = int64_t{4} << 20;
+    if (size < kLarge) return;
+    const auto address = reinterpret_cast<uintptr_t>(block);
+    const uintptr_t begin = (address + kHugePage - 1) / kHugePage * kHugePage;
+    const uintptr_t end =
+        (address + static_cast<uintptr_t>(size)) / kHugePage * kHugePage;
+    // A system without them says so, and nothing is lost.
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+  }
+
+  arrow::MemoryPool* const pool_;
+};
+
 arrow::MemoryPool* ChoosePool() {
   if (std::getenv("ARROW_DEFAULT_MEMORY_POOL") != nullptr) {
     return arrow::default_memory_pool();
@@ -22,7 +76,11 @@ arrow::MemoryPool* ChoosePool() {
   // jemalloc crashes where there is no room for what a new thread needs.
   if (IsLimited()) return arrow::system_memory_pool();
   arrow::MemoryPool* pool = nullptr;
-  if (arrow::jemalloc_memory_pool(&pool).ok()) return pool;
+  if (arrow::jemalloc_memory_pool(&pool).ok()) {
+    // Never destroyed: buffers may be freed after statics are gone.
+    static auto* const huge = new HugePagePool(pool);
+    return huge;
+  }
   return arrow::default_memory_pool();
 }
 

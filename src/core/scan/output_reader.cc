@@ -122,7 +122,7 @@ bool OutputReader::MakeNext(std::chrono::milliseconds timeout) {
     std::lock_guard lock(mutex_);
     if (stop_) return false;
   }
-  auto batch = Guarded([&] { return next_(timeout); });
+  auto batch = next_(timeout);
   if (batch.ok() && !*batch) return true;
   Status failure;
   OutputBatch output;
