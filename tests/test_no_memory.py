@@ -94,6 +94,7 @@ import ctypes, json, os, resource, sys
 import fast_axolotl
 shim = ctypes.CDLL(os.environ["LD_PRELOAD"])
 path, limited, shuffle = sys.argv[1], sys.argv[2] == "True", sys.argv[3] == "True"
+options = {"num_threads": 2, "shuffle": shuffle, "output": sys.argv[4]}
 fast_axolotl.count_rows(path + "/0.jsonl")
 import hashlib
 if limited:  # the caller's thread reads then
@@ -101,13 +102,13 @@ if limited:  # the caller's thread reads then
     resource.setrlimit(resource.RLIMIT_AS, (most + (4 << 30),) * 2)
 
 def values(after):
-    dataset = fast_axolotl.StreamingDataset(path, 100, num_threads=2, shuffle=shuffle)
-    reader = iter(dataset)
+    reader = iter(fast_axolotl.StreamingDataset(path, 100, **options))
     found, errors = [], 0
     shim.fail_new(ctypes.c_long(after))
     while errors < 3:
         try:
-            found += next(reader)["v"]
+            column = next(reader)["v"]
+            found += column if isinstance(column, list) else column.tolist()
         except StopIteration:
             break
         except (MemoryError, OSError):
@@ -133,14 +134,17 @@ print(json.dumps(found))
 @LINUX
 @pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_no_row_is_missing_where_an_allocation_failed(shuffle, limited, shim, tmp_path):
+@pytest.mark.parametrize("output", ["python", "numpy"])
+def test_no_row_is_missing_where_an_allocation_failed(
+    output, shuffle, limited, shim, tmp_path
+):
     """Whoever goes on gets the error again, or all rows."""
     path = tmp_path / "data"
     path.mkdir()
     for i in range(3):
         rows = [f'{{"v": {v}}}\n' for v in range(300 * i, 300 * i + 300)]
         (path / f"{i}.jsonl").write_text("".join(rows))
-    found = run(FAIL_NEW, path, limited, shuffle, LD_PRELOAD=shim)
+    found = run(FAIL_NEW, path, limited, shuffle, output, LD_PRELOAD=shim)
     right, _ = json.loads(found.pop("-1"))
     assert sorted(right) == list(range(900))
     assert (right == sorted(right)) is not shuffle

@@ -78,8 +78,7 @@ arrow::MemoryPool* ChoosePool() {
   arrow::MemoryPool* pool = nullptr;
   if (arrow::jemalloc_memory_pool(&pool).ok()) {
     // Never destroyed: buffers may be freed after statics are gone.
-    static auto* const huge = new HugePagePool(pool);
-    return huge;
+    return new HugePagePool(pool);
   }
   return arrow::default_memory_pool();
 }

@@ -11,10 +11,10 @@ namespace fast_axolotl {
 /// and so took twice as much of it and asked the system for it again in every pass. A
 /// backend that ARROW_DEFAULT_MEMORY_POOL names is used instead.
 ///
-/// Of jemalloc's, blocks of 4 MiB and more ask for huge pages (madvise(2),
-/// MADV_HUGEPAGE), which some systems give to nobody else: a record batch of a Feather
-/// file may be 40 MB, and half of the time until its first rows went by in 18,000 page
-/// faults.
+/// Unless it was named, jemalloc's blocks of 4 MiB and more ask for huge pages
+/// (madvise(2), MADV_HUGEPAGE), which some systems give to nobody else: a record batch of
+/// a Feather file may be 40 MB, and half of the time until its first rows went by in
+/// 18,000 page faults.
 arrow::MemoryPool* BufferPool();
 
 /// Whether a new thread can take from BufferPool(). Not where the process has been given

@@ -105,13 +105,13 @@ void OutputReader::Work() {
 // Makes the next output, unless the time ends first. False if nobody wants any more.
 bool OutputReader::WorkOnce(std::chrono::milliseconds timeout) {
   bool more = false;
-  const Status worked = Guarded([&] {
+  Status worked = Guarded([&] {
     more = MakeNext(timeout);
     return Status::OK();
   });
   if (worked.ok()) return more;
   const std::lock_guard lock(mutex_);
-  end_ = worked;
+  end_ = std::move(worked);
   ended_ = true;
   ready_.notify_all();
   return false;
