@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <cstdlib>
-#include <string>
 
 #include "core/common/error.h"
 
@@ -22,32 +21,21 @@ bool IsLimited() {
 
 // Another pool, whose large blocks are laid out in huge pages. What was asked for
 // outlives a block: small ones that come to lie there have such pages, too.
-class HugePagePool : public arrow::MemoryPool {
+class HugePagePool : public arrow::ProxyMemoryPool {
  public:
-  explicit HugePagePool(arrow::MemoryPool* pool) : pool_(pool) {}
+  using ProxyMemoryPool::ProxyMemoryPool;
 
   Status Allocate(int64_t size, int64_t alignment, uint8_t** out) override {
-    ARROW_RETURN_NOT_OK(pool_->Allocate(size, alignment, out));
+    ARROW_RETURN_NOT_OK(ProxyMemoryPool::Allocate(size, alignment, out));
     Advise(*out, size);
     return Status::OK();
   }
   Status Reallocate(int64_t old_size, int64_t new_size, int64_t alignment,
                     uint8_t** ptr) override {
-    ARROW_RETURN_NOT_OK(pool_->Reallocate(old_size, new_size, alignment, ptr));
+    ARROW_RETURN_NOT_OK(ProxyMemoryPool::Reallocate(old_size, new_size, alignment, ptr));
     if (new_size > old_size) Advise(*ptr, new_size);
     return Status::OK();
   }
-  void Free(uint8_t* buffer, int64_t size, int64_t alignment) override {
-    pool_->Free(buffer, size, alignment);
-  }
-  void ReleaseUnused() override { pool_->ReleaseUnused(); }
-  int64_t bytes_allocated() const override { return pool_->bytes_allocated(); }
-  int64_t max_memory() const override { return pool_->max_memory(); }
-  int64_t total_bytes_allocated() const override {
-    return pool_->total_bytes_allocated();
-  }
-  int64_t num_allocations() const override { return pool_->num_allocations(); }
-  std::string backend_name() const override { return pool_->backend_name(); }
 
  private:
   // Only the huge pages that lie in the block as a whole: what is beside it is not ours.
@@ -65,8 +53,6 @@ class HugePagePool : public arrow::MemoryPool {
     ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
   }
-
-  arrow::MemoryPool* const pool_;
 };
 
 arrow::MemoryPool* ChoosePool() {
